@@ -1,0 +1,45 @@
+"""The errors that users see: one sentence that says what was given, what is allowed, what to do.
+
+Every error here ends a command with exit code ``exit_code`` and no traceback (``dfe --debug`` shows it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DFEError(Exception):
+    """Base of all errors that this library raises on purpose."""
+
+    exit_code = 2
+
+
+class InputError(DFEError, ValueError):
+    """A file, array or table that was given cannot be used."""
+
+
+class ConfigError(DFEError, ValueError):
+    """An unknown or ill-typed name: profile, parameter, option, manifest key."""
+
+
+class AssetError(DFEError):
+    """An external file is missing, refused, or could not be fetched."""
+
+
+class RunError(DFEError):
+    """A notebook failed, or did not deliver what it declares."""
+
+    exit_code = 1
+
+
+def choices(given: object, allowed: Iterable[str]) -> str:
+    """Text that names the allowed values and, where one is near, the likely one.
+
+    >>> choices("dmeo", ["ci", "demo"])
+    "got 'dmeo'; allowed: ci, demo (did you mean 'demo'?)"
+    """
+    allowed = list(allowed)
+    near = get_close_matches(str(given), allowed, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"got '{given}'; allowed: {', '.join(allowed)}{hint}"

@@ -1,0 +1,240 @@
+"""Frame tables and recording tables: what a column means, and how tables are read, written and streamed.
+
+A frame table is a :class:`pandas.DataFrame`, one row per decoded frame, also where no face was found::
+
+    recording  str       name of the recording
+    frame      int32     0, 1, 2, … within the recording
+    time_s     float64   presentation time in seconds, strictly increasing
+    detected   bool      a face was found
+    n_faces    int8      how many were found (-1: not known)
+    landmarks  list[1434 × float32]   478 × (x, y, z), pixels; NaN where not detected
+    pose_<name>    float32            see POSE; NaN where not detected
+    psi_<name>     float32            expression coefficients; NaN where not detected
+    token_<stage>  int16              codes; -1 where not detected
+
+Only the first five columns are required. ``table.attrs`` travels with the file (plain JSON values).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfe_lib.errors import InputError, choices
+
+KEYS = {"recording": "str", "frame": "int32", "time_s": "float64", "detected": "bool", "n_faces": "int8"}
+POSE = ("pose_pitch", "pose_yaw", "pose_roll", "pose_scale", "pose_tx", "pose_ty")  # degrees ×3, px per mm, px ×2
+N_LANDMARKS = 478
+_LANDMARKS = pa.list_(pa.float32(), N_LANDMARKS * 3)
+_METADATA = b"dfe_attrs"
+
+
+def frame_table(
+    recording: str,
+    time_s: np.ndarray,
+    detected: np.ndarray,
+    n_faces: np.ndarray | None = None,
+    landmarks: np.ndarray | None = None,
+    attrs: dict | None = None,
+    **columns: np.ndarray,
+) -> pd.DataFrame:
+    """Build a frame table from arrays of equal length.
+
+    Parameters
+    ----------
+    landmarks : (n, 478, 3) float32 pixels, optional.
+    columns : further columns, e.g. ``pose_yaw=...``.
+    """
+    n = len(time_s)
+    table = pd.DataFrame(
+        {
+            "recording": pd.array([recording] * n, dtype="str"),
+            "frame": np.arange(n, dtype=np.int32),
+            "time_s": np.asarray(time_s, dtype=np.float64),
+            "detected": np.asarray(detected, dtype=bool),
+            "n_faces": np.full(n, -1, np.int8) if n_faces is None else np.asarray(n_faces, dtype=np.int8),
+        }
+    )
+    if landmarks is not None:
+        table = with_landmarks(table, landmarks)
+    for name, values in columns.items():
+        table[name] = values
+    table.attrs = dict(attrs or {})
+    return check(table)
+
+
+def check(table: pd.DataFrame, needs: Sequence[str] = (), source: str = "the frame table") -> pd.DataFrame:
+    """Return ``table`` if it is a frame table with the columns in ``needs``.
+
+    ``needs`` holds column names, or the prefixes ``"psi_"`` and ``"token_"`` for at least one such column.
+
+    Raises
+    ------
+    InputError : naming the missing column, or the recording whose times do not increase.
+    """
+    for name in (*KEYS, *needs):
+        is_prefix = name.endswith("_")
+        found = any(c.startswith(name) for c in table.columns) if is_prefix else name in table.columns
+        if not found:
+            what = f"columns '{name}…'" if is_prefix else f"column '{name}'"
+            hint = {"psi_": "dfe extract", "landmarks": "dfe extract", "token_": "dfe encode"}.get(name)
+            raise InputError(
+                f"{source} lacks the {what} (it has {', '.join(map(str, table.columns[:8]))}…)"
+                + (f"; make it with `{hint}`" if hint else "")
+            )
+    step = np.diff(table["time_s"].to_numpy())
+    same = table["recording"].to_numpy()[1:] == table["recording"].to_numpy()[:-1]
+    if (same & ~(step > 0)).any():
+        row = int(np.flatnonzero(same & ~(step > 0))[0]) + 1
+        raise InputError(f"{source}: time_s does not increase at row {row} (recording {table['recording'].iloc[row]})")
+    return table
+
+
+def _columns(table: pd.DataFrame, prefix: str) -> list[str]:
+    return [c for c in table.columns if c.startswith(prefix)]
+
+
+def landmarks(table: pd.DataFrame) -> np.ndarray:
+    """(n, 478, 3) float32 landmarks in pixels, NaN where no face was found."""
+    check(table, ["landmarks"])
+    column = pa.chunked_array(pa.array(table["landmarks"])).combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], _LANDMARKS)
+    if column.null_count or column.type != _LANDMARKS:
+        raise InputError(f"column 'landmarks' must hold {N_LANDMARKS * 3} float32 a row, without nulls; it is {column.type}")
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, N_LANDMARKS, 3)
+
+
+def with_landmarks(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
+    """A copy of ``table`` with the landmarks column set from a (n, 478, 3) array."""
+    values = np.asarray(values, dtype=np.float32)
+    if values.shape != (len(table), N_LANDMARKS, 3):
+        raise InputError(f"landmarks have shape {values.shape}, but ({len(table)}, {N_LANDMARKS}, 3) is needed")
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), N_LANDMARKS * 3)
+    return table.assign(landmarks=pd.array(flat, dtype=pd.ArrowDtype(_LANDMARKS)))
+
+
+def psi(table: pd.DataFrame, names: Sequence[str] | None = None) -> np.ndarray:
+    """(n, d) float32 expression coefficients, NaN where no face was found.
+
+    Parameters
+    ----------
+    names : coefficient names in the wanted order; by default those of the table, in its order.
+    """
+    wanted = _columns(table, "psi_") if names is None else [f"psi_{n}" for n in names]
+    check(table, ["psi_"] if names is None else wanted)
+    return table[wanted].to_numpy(dtype=np.float32)
+
+
+def with_psi(table: pd.DataFrame, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """A copy of ``table`` with columns ``psi_<name>`` set from a (n, d) array."""
+    return _with_columns(table, values, [f"psi_{n}" for n in names], np.float32)
+
+
+def tokens(table: pd.DataFrame) -> np.ndarray:
+    """(n, stages) int16 codes, -1 where no face was found."""
+    check(table, ["token_"])
+    return table[_columns(table, "token_")].to_numpy(dtype=np.int16)
+
+
+def with_tokens(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
+    """A copy of ``table`` with columns ``token_0 … token_<S-1>`` set from a (n, S) array."""
+    kept = table.drop(columns=_columns(table, "token_"))
+    return _with_columns(kept, codes, [f"token_{s}" for s in range(np.shape(codes)[1])], np.int16)
+
+
+def _with_columns(table: pd.DataFrame, values: np.ndarray, names: list[str], dtype: type) -> pd.DataFrame:
+    values = np.asarray(values, dtype=dtype)
+    if values.shape != (len(table), len(names)):
+        raise InputError(f"values have shape {values.shape}, but ({len(table)}, {len(names)}) is needed")
+    new = pd.DataFrame(values, columns=names, index=table.index)
+    kept = table.drop(columns=[n for n in names if n in table.columns])
+    out = pd.concat([kept, new], axis=1)
+    out.attrs = dict(table.attrs)
+    return out
+
+
+def write(table: pd.DataFrame, path: str | Path) -> Path:
+    """Write a table as Parquet: complete under its name, or not at all."""
+    path = Path(path)
+    if path.suffix != ".parquet":
+        raise InputError(f"tables are written as .parquet, but the path given is {path}")
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _METADATA: json.dumps(table.attrs).encode()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, staged = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        pq.write_table(arrow, staged, compression="zstd")
+        os.chmod(staged, 0o644)
+        os.replace(staged, path)
+    finally:
+        Path(staged).unlink(missing_ok=True)
+    return path
+
+
+def read(path: str | Path, columns: Sequence[str] | None = None, needs: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a frame table and check it (see :func:`check`).
+
+    Raises
+    ------
+    InputError : not a file, not Parquet, or a needed column is missing.
+    """
+    path = Path(path)
+    arrow = _open(path).read(columns=list(columns) if columns is not None else None)
+    return check(_to_pandas(arrow), needs, str(path))
+
+
+def stream(paths: Iterable[str | Path], columns: Sequence[str], rows: int = 65_536) -> Iterator[pd.DataFrame]:
+    """Yield batches of at most ``rows`` rows of the given columns; memory is bounded by the batch."""
+    for path in paths:
+        file = _open(Path(path))
+        missing = [c for c in columns if c not in file.schema_arrow.names]
+        if missing:
+            raise InputError(f"{path} lacks the column '{missing[0]}' (it has {', '.join(file.schema_arrow.names[:8])}…)")
+        for batch in file.iter_batches(batch_size=rows, columns=list(columns)):
+            yield _to_pandas(pa.Table.from_batches([batch]))
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    if not path.is_file():
+        kind = "a folder, not a file" if path.is_dir() else "not there"
+        raise InputError(f"{path} is {kind}; expected a .parquet frame table")
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})") from error
+
+
+def _to_pandas(arrow: pa.Table) -> pd.DataFrame:
+    def dtype(kind: pa.DataType):
+        return pd.ArrowDtype(kind) if pa.types.is_fixed_size_list(kind) else None
+
+    table = arrow.to_pandas(types_mapper=dtype)
+    raw = (arrow.schema.metadata or {}).get(_METADATA)
+    table.attrs = json.loads(raw) if raw else {}
+    return table
+
+
+def check_recordings(table: pd.DataFrame, needs: Sequence[str] = ()) -> pd.DataFrame:
+    """Return ``table`` if it is a recording table: ``recording`` (unique), ``subject``, ``dataset`` and ``needs``.
+
+    Raises
+    ------
+    InputError : naming what is missing or repeated.
+    """
+    for name in ("recording", "subject", "dataset", *needs):
+        if name not in table.columns:
+            raise InputError(f"the recording table lacks '{name}': {choices(name, map(str, table.columns))}")
+    repeated = table["recording"][table["recording"].duplicated()]
+    if len(repeated):
+        raise InputError(f"recording '{repeated.iloc[0]}' stands twice in the recording table")
+    return table

@@ -1,0 +1,40 @@
+"""Where things are. No other module builds a path from scratch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pooch
+
+PACKAGE = Path(__file__).resolve().parent
+REPOSITORY = PACKAGE.parent
+ASSETS = PACKAGE / "assets"
+NOTEBOOKS = REPOSITORY / "notebooks"
+PROFILES = NOTEBOOKS / "profiles"
+MANIFEST = REPOSITORY / "data_manifest.yaml"
+FIGURES = REPOSITORY / "figures"
+REFERENCE = REPOSITORY / "results" / "reference"
+
+
+def data_dir() -> Path:
+    """Cache for external files: ``DFE_DATA_DIR``, else the platform's cache folder."""
+    given = os.environ.get("DFE_DATA_DIR")
+    return Path(given).expanduser() if given else Path(pooch.os_cache("dfe"))
+
+
+def mirrors() -> list[Path]:
+    """Folders searched before any download: ``DFE_DATA_MIRROR`` (``:``-separated; empty means none).
+
+    Unset, a ``shared/mirror`` folder beside the checkout is used where there is one.
+    """
+    given = os.environ.get("DFE_DATA_MIRROR")
+    if given is None:
+        beside = REPOSITORY.parent / "shared" / "mirror"
+        return [beside] if beside.is_dir() else []
+    return [Path(p).expanduser() for p in given.split(os.pathsep) if p]
+
+
+def results_dir(profile: str) -> Path:
+    """Folder of one profile's results: ``DFE_RESULTS_DIR`` or ``results/`` of the checkout, then the profile."""
+    return Path(os.environ.get("DFE_RESULTS_DIR") or REPOSITORY / "results") / profile

@@ -1,0 +1,160 @@
+"""Expression spaces: what the numbers in ψ mean, and how far apart two expressions are in millimetres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from dfe_lib import artefacts
+from dfe_lib.errors import InputError
+
+# Facial region of a coefficient, by the start of its ARKit name; the first match counts.
+REGIONS = {
+    "brows": ("brow",),
+    "eyes": ("eye",),
+    "nose": ("nose",),
+    "cheeks": ("cheek",),
+    "jaw": ("jaw", "mouthClose"),
+    "mouth": ("mouth",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ExpressionSpace:
+    """A linear space of expression coefficients with a metric.
+
+    Attributes
+    ----------
+    name : identifies the space in artefacts and tables, e.g. ``"ict53"``.
+    names : d coefficient names, in order.
+    metric : (d, d) float64, mm². ``ψ G ψᵀ`` is the mean squared vertex displacement of ψ.
+    regions : region name → indices of its coefficients; a partition of ``range(d)``.
+
+    Examples
+    --------
+    >>> ICT53.dimension
+    53
+    >>> smile = ICT53.vector(mouthSmile_L=1.0, mouthSmile_R=1.0)
+    >>> bool(ICT53.norm(smile) > 1)     # mm
+    True
+    """
+
+    name: str
+    names: tuple[str, ...]
+    metric: np.ndarray
+    regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        d = len(self.names)
+        if self.metric.shape != (d, d):
+            raise InputError(f"space '{self.name}' has {d} names but a metric of shape {self.metric.shape}")
+        if not self.regions:
+            object.__setattr__(self, "regions", {"all": tuple(range(d))})
+
+    @property
+    def dimension(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def whitener(self) -> np.ndarray:
+        """(d, d) float64 A with A Aᵀ = G: ``psi @ A`` has Euclidean length in mm."""
+        return np.linalg.cholesky(self.metric)
+
+    @cached_property
+    def mirror_order(self) -> np.ndarray:
+        """(d,) int: position of each coefficient's left–right counterpart."""
+        swap = {"_L": "_R", "_R": "_L", "Left": "Right", "Right": "Left"}
+        position = {n: i for i, n in enumerate(self.names)}
+
+        def other(n: str) -> str:
+            for a, b in swap.items():
+                if n.endswith(a):
+                    return n[: -len(a)] + b
+            return n
+
+        return np.array([position.get(other(n), position[n]) for n in self.names])
+
+    def check(self, psi: np.ndarray, allow_nan: bool = False) -> np.ndarray:
+        """ψ as a (n, d) float32 array.
+
+        Raises
+        ------
+        InputError : wrong number of columns, or values that are not finite.
+        """
+        psi = np.asarray(psi, dtype=np.float32)
+        if psi.ndim == 1:
+            psi = psi[None]
+        if psi.ndim != 2 or psi.shape[1] != self.dimension:
+            raise InputError(
+                f"ψ has shape {psi.shape}, but space '{self.name}' needs (frames, {self.dimension})"
+            )
+        if not allow_nan and not np.isfinite(psi).all():
+            rows = int((~np.isfinite(psi)).any(axis=1).sum())
+            raise InputError(f"ψ has {rows} of {len(psi)} rows with NaN or infinite values; drop undetected frames")
+        return psi
+
+    def norm(self, psi: np.ndarray) -> np.ndarray:
+        """RMS vertex displacement of each row of ψ, (n,) float64 in mm (a scalar for one vector)."""
+        return np.linalg.norm(np.asarray(psi, dtype=np.float64) @ self.whitener, axis=-1)
+
+    def vector(self, **coefficients: float) -> np.ndarray:
+        """(d,) float32 with the named coefficients set and the others at zero."""
+        psi = np.zeros(self.dimension, dtype=np.float32)
+        for name, value in coefficients.items():
+            if name not in self.names:
+                raise InputError(f"space '{self.name}' has no coefficient '{name}'")
+            psi[self.names.index(name)] = value
+        return psi
+
+    def mirror(self, psi: np.ndarray) -> np.ndarray:
+        """ψ of the left–right mirrored face."""
+        return np.asarray(psi)[..., self.mirror_order]
+
+    def to_mesh(self, psi: np.ndarray, mesh: str = "auto") -> np.ndarray:
+        """Vertices of the generic face with expression ψ.
+
+        Parameters
+        ----------
+        psi : (n, d) or (d,).
+        mesh : ``"ict"`` (9,409 vertices, needs the ict-facekit asset), ``"face478"`` (478 vertices, shipped)
+            or ``"auto"`` (the dense one where it is at hand).
+
+        Returns
+        -------
+        (n, V, 3) or (V, 3) float32, mm; x to the subject's left, y up, z out of the face.
+        """
+        if self.name != "ict53":
+            raise InputError(f"space '{self.name}' has no mesh; ICT53 is the one that can be drawn")
+        from dfe_lib.face.morphable import load_morphable  # the face package itself stands on this module
+
+        return load_morphable(mesh).vertices(psi)
+
+
+def group_by_region(names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Indices of coefficients by facial region, from ARKit-like names.
+
+    Raises
+    ------
+    InputError : when a name fits no region.
+    """
+    groups: dict[str, list[int]] = {region: [] for region in REGIONS}
+    for i, name in enumerate(names):
+        for region, starts in REGIONS.items():
+            if name.startswith(starts):
+                groups[region].append(i)
+                break
+        else:
+            raise InputError(f"coefficient '{name}' belongs to no facial region ({', '.join(REGIONS)})")
+    return {region: tuple(members) for region, members in groups.items() if members}
+
+
+def _load_ict53() -> ExpressionSpace:
+    artefact = artefacts.load("ict53", kind="expression-space")
+    artefacts.expect(artefact, "assets/ict53", metric=(53, 53))
+    names = tuple(artefact.card["names"])
+    return ExpressionSpace("ict53", names, artefact.tensors["metric"], group_by_region(names))
+
+
+ICT53 = _load_ict53()
