@@ -168,7 +168,8 @@ def write(table: pd.DataFrame, path: str | Path) -> Path:
     if path.suffix != ".parquet":
         raise InputError(f"tables are written as .parquet, but the path given is {path}")
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _METADATA: json.dumps(table.attrs).encode()})
+    # pandas' own metadata is left out: it cannot name fixed-size lists, and makes pd.read_parquet fail on them.
+    arrow = arrow.replace_schema_metadata({_METADATA: json.dumps(table.attrs).encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, staged = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)
@@ -218,8 +219,8 @@ def _to_pandas(arrow: pa.Table) -> pd.DataFrame:
     def dtype(kind: pa.DataType):
         return pd.ArrowDtype(kind) if pa.types.is_fixed_size_list(kind) else None
 
-    table = arrow.to_pandas(types_mapper=dtype)
     raw = (arrow.schema.metadata or {}).get(_METADATA)
+    table = arrow.replace_schema_metadata(None).to_pandas(types_mapper=dtype)
     table.attrs = json.loads(raw) if raw else {}
     return table
 
