@@ -1,0 +1,127 @@
+"""Expression regressor: 478 landmarks → 53 expression coefficients ψ, free of pose and identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from dfe_lib import artefacts
+from dfe_lib.errors import InputError
+from dfe_lib.face.align import align
+from dfe_lib.frames import N_LANDMARKS
+from dfe_lib.space import ICT53
+
+# A recording's own neutral counts as much as this many frames at the population's neutral. Our choice: a single
+# photograph then has the population's neutral almost whole, a clip of a few seconds its own.
+PRIOR_FRAMES = 12.0
+
+
+@dataclass(frozen=True, eq=False)
+class ExpressionRegressor:
+    """Linear map from aligned, person-neutral-centred landmarks to ψ, trained on rendered faces.
+
+    Attributes
+    ----------
+    weights : (1434, 53) float32, per mm.
+    neutral : (478, 3) float32, mm: aligned landmarks of the population's neutral face.
+    """
+
+    weights: np.ndarray
+    neutral: np.ndarray
+    NEUTRAL = "estimated per recording: median of aligned landmarks, shrunk to the population's neutral"
+
+    @staticmethod
+    def load(path: str | Path | None = None) -> ExpressionRegressor:
+        """The shipped regressor, or one saved at ``path``.
+
+        Raises
+        ------
+        InputError : not a regressor, or tensors of another shape.
+        """
+        return _shipped() if path is None else _read(path)
+
+    def predict(
+        self,
+        landmarks: np.ndarray,
+        recordings: np.ndarray | None = None,
+        neutral: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Expression coefficients of each frame.
+
+        Parameters
+        ----------
+        landmarks : (n, 478, 3) pixels (x·W, y·H, z·W). Rows with NaN (no face) give NaN.
+        recordings : (n,) names: frames of one recording share one neutral. None: all frames are one recording.
+        neutral : (n,) bool, True where the face is known to be neutral. None: estimated per recording.
+
+        Returns
+        -------
+        (n, 53) float32, ICT53 order, 0 = neutral, 1 = the full shape; not clipped.
+
+        Raises
+        ------
+        InputError : wrong shape, normalised coordinates, infinite values, or a recording without marked neutral.
+        """
+        landmarks = check_landmarks(landmarks)
+        n = len(landmarks)
+        recordings = np.zeros(n, np.int8) if recordings is None else np.asarray(recordings)
+        for name, values in (("recordings", recordings), ("neutral", neutral)):
+            if values is not None and np.shape(values) != (n,):
+                raise InputError(f"{name} has shape {np.shape(values)}, but ({n},) is needed: one value per frame")
+        points = align(landmarks).points.reshape(n, -1)
+        seen = np.isfinite(points).all(axis=1)
+        psi = np.full((n, ICT53.dimension), np.nan, np.float32)
+        for name in np.unique(recordings[seen]):
+            rows = seen & (recordings == name)
+            marked = None if neutral is None else np.asarray(neutral, bool) & rows
+            psi[rows] = (points[rows] - self._neutral_of(points, rows, marked, name)) @ self.weights
+        return psi
+
+    def _neutral_of(self, points: np.ndarray, rows: np.ndarray, marked: np.ndarray | None, name) -> np.ndarray:
+        if marked is not None:
+            if not marked.any():
+                raise InputError(f"no detected frame of recording '{name}' is marked neutral; mark one or pass None")
+            return np.median(points[marked], axis=0)
+        own = rows.sum() / (rows.sum() + PRIOR_FRAMES)
+        return own * np.median(points[rows], axis=0) + (1 - own) * self.neutral.ravel()
+
+
+def check_landmarks(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks as (n, 478, 3) float32.
+
+    Raises
+    ------
+    InputError : another shape, infinite values, or coordinates that are normalised to the picture.
+    """
+    landmarks = np.asarray(landmarks, dtype=np.float32)
+    if landmarks.ndim == 2:
+        landmarks = landmarks[None]
+    if landmarks.ndim != 3 or landmarks.shape[1:] != (N_LANDMARKS, 3):
+        hint = ""
+        if landmarks.ndim == 3 and landmarks.shape[1] == 468:
+            hint = " (468 points are the face without irises: use the FaceLandmarker model with 478)"
+        raise InputError(f"landmarks have shape {landmarks.shape}, but (frames, 478, 3) is needed{hint}")
+    if np.isinf(landmarks).any():
+        raise InputError("landmarks hold infinite values; mark frames without a face with NaN")
+    seen = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
+    if len(seen) and np.ptp(seen[..., :2], axis=1).max() <= 2.0:
+        raise InputError(
+            "landmarks span less than 2 pixels, so they look normalised to 0–1; multiply x and z by the picture's "
+            "width and y by its height"
+        )
+    return landmarks
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> ExpressionRegressor:
+    return _read("expression-regressor")
+
+
+def _read(path: str | Path) -> ExpressionRegressor:
+    artefact = artefacts.load(path, kind="expression-regressor")
+    shapes = {"weights": (N_LANDMARKS * 3, ICT53.dimension), "neutral": (N_LANDMARKS, 3)}
+    artefacts.expect(artefact, str(path), **shapes)
+    return ExpressionRegressor(*(artefact.tensors[k].astype(np.float32) for k in shapes))

@@ -1,0 +1,231 @@
+"""Trains what the face room ships: face478, the expression regressor and the noise of the extraction.
+
+All three come from one set of rendered frames with known ψ (:mod:`dfe_lib.face.render`) that pass through the same
+FaceLandmarker as users' videos. Subjects of the held-out part are never trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from scipy.spatial import Delaunay
+from tqdm import tqdm
+
+from dfe_lib.data.displays import sample_displays
+from dfe_lib.errors import RunError
+from dfe_lib.face.align import align
+from dfe_lib.face.landmarks import Landmarker
+from dfe_lib.face.morphable import load_head, mirror_landmarks
+from dfe_lib.face.render import Renderer, View, sample_appearance, sample_view
+from dfe_lib.paths import data_dir
+from dfe_lib.space import ICT53
+
+# Inner lips and the rims of the eyes on MediaPipe's mesh: holes in the skin.
+MOUTH = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
+EYE_R = [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7]
+EYE_L = [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249]
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """How many frames of how many simulated subjects."""
+
+    train_subjects: int = 400  # more subjects help more than more frames of each
+    test_subjects: int = 60  # enough for a stable mean over coefficients
+    neutral_frames: int = 3  # averaged: one neutral detection alone is noisy
+    expressive_frames: int = 13
+    size: int = 256  # px; faces fill 45–75 % of it
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Renders:
+    """Rendered and detected frames.
+
+    Attributes
+    ----------
+    landmarks : (n, 478, 3) float32 px. psi : (n, 53) float32, the truth. blendshapes : (n, 52) MediaPipe's own.
+    subject : (n,) int32. neutral, test : (n,) bool. view : (n, 3) float32 true yaw, pitch, roll in degrees.
+    skin : (n,) float32 mean RGB of the skin, 0–1. identity : (n, 50) float32.
+    """
+
+    landmarks: np.ndarray
+    psi: np.ndarray
+    blendshapes: np.ndarray
+    subject: np.ndarray
+    neutral: np.ndarray
+    test: np.ndarray
+    view: np.ndarray
+    skin: np.ndarray
+    identity: np.ndarray
+
+
+def render_frames(config: RenderConfig, progress: bool = True) -> Renders:
+    """Render and detect; the detections are kept in the cache folder under the configuration's name.
+
+    Raises
+    ------
+    AssetError : ict-facekit or the FaceLandmarker model is not at hand.
+    RunError : a face was found in fewer than half of the frames.
+    """
+    name = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()[:12]
+    cached = data_dir() / "derived" / f"renders-{name}.safetensors"
+    if cached.is_file():
+        return Renders(**load_file(cached))
+    rows: dict[str, list] = {field: [] for field in Renders.__dataclass_fields__}
+    subjects = config.train_subjects + config.test_subjects
+    with Renderer(load_head(), config.size) as renderer, Landmarker(blendshapes=True, max_faces=1) as landmarker:
+        for subject in tqdm(range(subjects), desc="rendering", unit="subject", disable=not progress):
+            rng = np.random.default_rng((config.seed, subject))
+            look = sample_appearance(rng)
+            psi = np.zeros((config.neutral_frames + config.expressive_frames, ICT53.dimension), np.float32)
+            psi[config.neutral_frames :] = sample_displays(config.expressive_frames, rng)
+            for i, expression in enumerate(psi):
+                view = sample_view(rng)
+                found = landmarker.detect(renderer.render(expression, look, view, rng))
+                if found.landmarks is None:
+                    continue
+                values = (found.landmarks, expression, found.blendshapes, subject, i < config.neutral_frames)
+                values += (subject >= config.train_subjects, (view.yaw, view.pitch, view.roll), look.skin.mean())
+                for field, value in zip(rows, (*values, look.identity), strict=True):
+                    rows[field].append(value)
+    if len(rows["psi"]) < subjects * len(psi) / 2:
+        raise RunError(f"a face was found in only {len(rows['psi'])} of {subjects * len(psi)} rendered frames")
+    dtypes = {"subject": np.int32, "neutral": bool, "test": bool}
+    arrays = {k: np.array(v, dtype=dtypes.get(k, np.float32)) for k, v in rows.items()}
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    staged = cached.with_suffix(".part")
+    save_file(arrays, staged)
+    staged.replace(cached)
+    return Renders(**arrays)
+
+
+def first_reference(size: int = 384) -> np.ndarray:
+    """(478, 3) mm: landmarks of one frontal render of the generic face, scaled by the eye corners of ICT's mesh."""
+    head = load_head()
+    rng = np.random.default_rng(0)
+    look = sample_appearance(rng)
+    generic = type(look)(**{**look.__dict__, "identity": np.zeros_like(look.identity), "skin": np.full(3, 0.7)})
+    lights = ((0.2, 0.3, 0.93, 0.8),)
+    view = View(0, 0, 0, 1500, 0.6, (0, 0), lights, np.full((2, 3), 0.5), 0, 0, 95)
+    psi = np.zeros(ICT53.dimension, np.float32)
+    with Renderer(head, size) as renderer, Landmarker(max_faces=1) as landmarker:
+        found = landmarker.detect(renderer.render(psi, generic, view, rng)).landmarks
+    if found is None:
+        raise RunError("no face was found in a plain frontal render; the renderer or the model does not work here")
+    found = found * np.array([1, -1, -1], np.float32)
+    corners, true = found[[33, 133, 362, 263]], head.neutral[head.landmarks68[[36, 39, 42, 45]]]
+    scale = np.linalg.norm(true[0] - true[3]) / np.linalg.norm(corners[0, :2] - corners[3, :2])
+    return (found - corners.mean(axis=0)) * scale + true.mean(axis=0)
+
+
+def fit_face478(renders: Renders, target: np.ndarray, modes: int = 20) -> dict[str, np.ndarray]:
+    """A morphable model on the 478 landmarks, by regression of aligned landmarks on ψ and identity.
+
+    Returns
+    -------
+    neutral (478, 3), expressions (53, 478, 3), identities (modes, 478, 3) in mm, triangles (F, 3).
+    """
+    train = ~renders.test
+    for _ in range(2):  # the mean face, then alignment to the mean face
+        points = align(renders.landmarks[train], target).points
+        target = points[renders.neutral[train]].mean(axis=0)
+        pair = mirror_landmarks(target)
+        target = (target + target[pair] * np.array([-1, 1, 1])) / 2
+    points = align(renders.landmarks[train], target).points.reshape(train.sum(), -1)
+    psi, subject = renders.psi[train], renders.subject[train]
+    own = subject_neutrals(points, subject, renders.neutral[train])
+    gram = psi.T @ psi + 2.0 * np.eye(psi.shape[1])  # as a prior of two frames at zero displacement
+    expressions = np.linalg.solve(gram, psi.T @ (points - own)).reshape(-1, 478, 3)
+    swapped = expressions[ICT53.mirror_order][:, pair] * np.array([-1, 1, 1])
+    neutrals = np.stack([own[subject == s][0] for s in np.unique(subject)])
+    _, s, vt = np.linalg.svd(neutrals - neutrals.mean(axis=0), full_matrices=False)
+    identities = vt[:modes] * s[:modes, None] / np.sqrt(len(neutrals))
+    return {
+        "neutral": target.astype(np.float32),
+        "expressions": ((expressions + swapped) / 2).astype(np.float32),
+        "identities": identities.reshape(modes, 478, 3).astype(np.float32),
+        "triangles": triangulate(target),
+    }
+
+
+def triangulate(neutral: np.ndarray) -> np.ndarray:
+    """(F, 3) int32 triangles over the landmarks: Delaunay on the unrolled face, with holes for eyes and mouth."""
+    centre = neutral[:468].mean(axis=0) - np.array([0, 0, 60.0])
+    angle = np.arctan2(neutral[:468, 0] - centre[0], neutral[:468, 2] - centre[2])
+    flat = np.column_stack([angle * 90.0, neutral[:468, 1]])
+    triangles = Delaunay(flat).simplices
+    holes = [set(ring) for ring in (MOUTH, EYE_R, EYE_L)]
+    keep = np.array([not any(set(t.tolist()) <= hole for hole in holes) for t in triangles])
+    edges = np.stack([flat[triangles[:, i]] - flat[triangles[:, (i + 1) % 3]] for i in range(3)])
+    keep &= np.linalg.norm(edges, axis=2).max(axis=0) < 30
+    triangles = triangles[keep]
+    a, b, c = (flat[triangles[:, i]] for i in range(3))
+    (ux, uy), (vx, vy) = (b - a).T, (c - a).T
+    clockwise = ux * vy - uy * vx < 0
+    triangles[clockwise] = triangles[clockwise][:, ::-1]
+    return triangles.astype(np.int32)
+
+
+def subject_neutrals(points: np.ndarray, subject: np.ndarray, neutral: np.ndarray) -> np.ndarray:
+    """(n, m): for every frame the mean of its subject's neutral frames; the mean neutral where there is none."""
+    out = np.tile(points[neutral].mean(axis=0), (len(points), 1))
+    for s in np.unique(subject[neutral]):
+        out[subject == s] = points[neutral & (subject == s)].mean(axis=0)
+    return out
+
+
+def fit_regressor(renders: Renders, target: np.ndarray, penalty: float) -> dict[str, np.ndarray]:
+    """Ridge regression of ψ on aligned, neutral-centred landmarks, the same for the mirrored face.
+
+    Parameters
+    ----------
+    target : (478, 3) mm, the neutral face478.
+    penalty : of the squared weights, in mm²: landmark noise of that total variance is expected on real faces.
+    """
+    x, psi = centred(renders, target, ~renders.test)
+    pair = mirror_landmarks(target)
+    swapped = (x.reshape(-1, 478, 3)[:, pair] * np.array([-1, 1, 1])).reshape(x.shape)
+    gram = x.T @ x + swapped.T @ swapped + penalty * np.eye(x.shape[1])
+    weights = np.linalg.solve(gram, x.T @ psi + swapped.T @ ICT53.mirror(psi))
+    return {"weights": weights.astype(np.float32), "neutral": target.astype(np.float32)}
+
+
+def centred(renders: Renders, target: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 1434) float64 aligned landmarks minus each subject's neutral, and (n, 53) true ψ."""
+    points = align(renders.landmarks[rows], target).points.reshape(rows.sum(), -1).astype(np.float64)
+    own = subject_neutrals(points, renders.subject[rows], renders.neutral[rows])
+    return points - own, renders.psi[rows].astype(np.float64)
+
+
+def noise_model(psi: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Measured ψ as gain · true ψ + residual, from held-out renders.
+
+    Returns
+    -------
+    gain (53,), residual_covariance (53, 53), residual_cholesky (53, 53) lower triangular.
+    """
+    gain = (psi * predicted).sum(axis=0) / np.maximum((psi**2).sum(axis=0), 1e-9)
+    residual = predicted - gain * psi
+    covariance = np.cov(residual, rowvar=False) + 1e-9 * np.eye(psi.shape[1])
+    return {
+        "gain": gain.astype(np.float32),
+        "residual_covariance": covariance.astype(np.float32),
+        "residual_cholesky": np.linalg.cholesky(covariance).astype(np.float32),
+    }
+
+
+def agreement(psi: np.ndarray, predicted: np.ndarray) -> dict[str, float | list[float]]:
+    """How well predicted ψ follows the truth: mean r, r per coefficient, variance explained and RMS (mm) in G."""
+    error, total = ICT53.norm(psi - predicted) ** 2, ICT53.norm(psi) ** 2
+    r = [float(np.corrcoef(a, b)[0, 1]) if b.std() > 0 else 0.0 for a, b in zip(psi.T, predicted.T, strict=True)]
+    return {
+        "mean_r": float(np.mean(r)),
+        "r": [round(v, 3) for v in r],
+        "variance_explained": float(1 - error.sum() / total.sum()),
+        "rms_mm": float(np.sqrt(error.mean())),
+    }
