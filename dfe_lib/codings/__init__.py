@@ -1,0 +1,9 @@
+"""Codings of facial expressions behind one protocol: FACS and its rivals."""
+
+from dfe_lib.codings.base import Coding
+from dfe_lib.codings.dfecs import DFECS
+from dfe_lib.codings.facial_basis import FacialBasis
+from dfe_lib.codings.facs import FACS
+from dfe_lib.codings.linear import PCA, KMeans
+
+__all__ = ["DFECS", "FACS", "PCA", "Coding", "FacialBasis", "KMeans"]

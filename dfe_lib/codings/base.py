@@ -1,0 +1,310 @@
+"""What every coding of facial expressions offers, and the two steps they share: solving and quantising."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from dfe_lib import artefacts
+from dfe_lib.codings.dictionary import coordinate_descent
+from dfe_lib.errors import InputError
+from dfe_lib.space import ICT53, ExpressionSpace
+
+KIND = "coding"
+UNDETECTED = -1
+_MAX_LEVELS = 1024  # finer grids cost bits and no longer change the error
+
+
+@runtime_checkable
+class Coding(Protocol):
+    """Turns expression coefficients into integers and back.
+
+    Attributes
+    ----------
+    name : how tables and figures call it.
+    space : the expression space it works in; distances are in its metric G.
+    templates : (K, d) float32, the unit deformations that the code adds up (for a vector quantiser: its
+        codewords).
+    bits_per_frame : what one frame costs when every code is written with its fixed number of bits.
+    """
+
+    name: str
+    space: ExpressionSpace
+
+    @property
+    def templates(self) -> np.ndarray: ...
+
+    @property
+    def bits_per_frame(self) -> float: ...
+
+    def fit(self, psi: np.ndarray) -> Self: ...
+
+    def encode(self, psi: np.ndarray) -> np.ndarray: ...
+
+    def decode(self, codes: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Uniform levels per unit: unit j takes the values ``low[j] + i · step[j]``, i = 0 … levels[j] − 1.
+
+    Attributes
+    ----------
+    low, high : (k,) float64, ends of the range in units of the coefficient.
+    levels : (k,) int64, at least 2 each.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    levels: np.ndarray
+
+    @property
+    def step(self) -> np.ndarray:
+        return (self.high - self.low) / (self.levels - 1)
+
+    @property
+    def bits(self) -> float:
+        return float(np.log2(self.levels).sum())
+
+    def quantise(self, values: np.ndarray) -> np.ndarray:
+        """Nearest level of each (n, k) value, (n, k) int16; values beyond the range take its end."""
+        step = np.where(self.step > 0, self.step, 1.0)
+        index = np.rint((np.clip(values, self.low, self.high) - self.low) / step)
+        return index.astype(np.int16)
+
+    def values(self, codes: np.ndarray) -> np.ndarray:
+        """(n, k) float64 values of (n, k) levels.
+
+        >>> Grid(np.zeros(1), np.ones(1), np.array([6])).values(np.array([[5], [1]])).ravel().tolist()
+        [1.0, 0.2]
+        """
+        return self.low + codes * self.step
+
+
+def check_training(psi: np.ndarray, space: ExpressionSpace, at_least: int = 2) -> np.ndarray:
+    """ψ as (n, d) float64, fit to learn from.
+
+    Raises
+    ------
+    InputError : NaN, wrong dimension, fewer than ``at_least`` frames, or frames that are all the same.
+    """
+    psi = space.check(psi).astype(np.float64)
+    if len(psi) < at_least:
+        raise InputError(f"a coding needs at least {at_least} frames to learn from, got {len(psi)}")
+    if np.allclose(psi, psi[0], atol=1e-9):
+        raise InputError(
+            f"all {len(psi)} training frames are the same expression; nothing can be learnt from them"
+        )
+    return psi
+
+
+class LinearCoding:
+    """ψ̂ = offset + Σ_j value(code_j) · template_j, with a uniform grid of levels per unit.
+
+    A subclass learns ``templates`` and says how coefficients are found; this class chooses the grid for a bit
+    budget, quantises, and reads and writes. Where templates are not orthogonal in G, levels are refined after
+    rounding (each in turn moved to its best level), which gives every coding the benefit of its own grid.
+    """
+
+    signed: ClassVar[bool] = False  # signed coefficients need a level at zero: an odd number of levels
+    orthogonal: ClassVar[bool] = False
+    name: str
+    space: ExpressionSpace
+    grid: Grid | None = None
+
+    def __init__(self, name: str, space: ExpressionSpace):
+        self.name = name
+        self.space = space
+        self._templates = np.zeros((0, space.dimension))
+        self._offset = np.zeros(space.dimension)
+        self._l1 = np.zeros(0)
+
+    @property
+    def templates(self) -> np.ndarray:
+        """(K, d) float32 deformations at coefficient 1."""
+        self._fitted()
+        return self._templates.astype(np.float32)
+
+    @property
+    def bits_per_frame(self) -> float:
+        return self._fitted().bits
+
+    def _fitted(self) -> Grid:
+        if self.grid is None:
+            raise InputError(f"the {self.name} coding is not fitted yet; call fit(psi) or load(path) first")
+        return self.grid
+
+    def coefficients(self, psi: np.ndarray) -> np.ndarray:
+        """(n, K) float64 coefficients before quantisation, inside the range of the grid."""
+        grid = self._fitted()
+        psi = self.space.check(psi).astype(np.float64)
+        return self._solve(psi, self._templates, self._l1, grid.low, grid.high)
+
+    def _solve(self, psi, templates, l1, low, high) -> np.ndarray:
+        targets = (psi - self._offset) @ self.space.whitener
+        atoms = templates @ self.space.whitener
+        if self.orthogonal:
+            return np.clip(targets @ atoms.T, low, high)
+        return coordinate_descent(targets, atoms, low, high, l1)
+
+    def encode(self, psi: np.ndarray) -> np.ndarray:
+        """Levels of every unit, (n, K) int16.
+
+        Raises
+        ------
+        InputError : NaN rows or another dimension (see :meth:`ExpressionSpace.check`), or not fitted.
+        """
+        grid = self._fitted()
+        psi = self.space.check(psi).astype(np.float64)
+        x = self._solve(psi, self._templates, self._l1, grid.low, grid.high)
+        return self._quantise(psi, x, self._templates, grid)
+
+    def _quantise(self, psi, coefficients, templates, grid: Grid) -> np.ndarray:
+        codes = grid.quantise(coefficients)
+        if self.orthogonal:
+            return codes
+        refined = coordinate_descent(
+            (psi - self._offset) @ self.space.whitener,
+            templates @ self.space.whitener,
+            grid.low,
+            grid.high,
+            step=grid.step,
+            start=grid.values(codes),
+            sweeps=5,
+        )
+        return grid.quantise(refined)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """ψ̂, (n, d) float32; a row that holds −1 (no face) decodes to NaN.
+
+        Raises
+        ------
+        InputError : another number of units, or a level beyond the grid.
+        """
+        grid = self._fitted()
+        codes = np.atleast_2d(np.asarray(codes))
+        if codes.shape[1] != len(grid.levels):
+            raise InputError(
+                f"{self.name} codes have {len(grid.levels)} units, but {codes.shape[1]} were given"
+            )
+        missing = (codes == UNDETECTED).any(axis=1)
+        if (codes < UNDETECTED).any() or (codes >= grid.levels).any():
+            raise InputError(f"{self.name} codes must lie in 0 … {int(grid.levels.max()) - 1} (−1: no face)")
+        psi = self._offset + grid.values(codes) @ self._templates
+        psi[missing] = np.nan
+        return psi.astype(np.float32)
+
+    def _fit_grid(self, psi: np.ndarray, bits: float, most: int = 1000) -> None:
+        """Keep the units, levels and range that give the least training error within ``bits`` per frame.
+
+        Units are dropped in order of the training energy they carry; the range is the training range, trimmed
+        where that lowers the error.
+        """
+        psi = psi[:: max(1, len(psi) // most)]
+        free = self._solve(psi, self._templates, self._l1, 0.0 if not self.signed else -np.inf, np.inf)
+        energy = (free**2).mean(axis=0) * self.space.norm(self._templates) ** 2
+        order = np.arange(len(energy)) if self.orthogonal else np.argsort(-energy, kind="stable")
+        smallest = 3 if self.signed and not self.orthogonal else 2
+        most_units = min(len(order), int(bits / np.log2(smallest) + 1e-9))
+        if most_units < 1:
+            raise InputError(
+                f"{bits} bits a frame are too few for {self.name}: one unit needs {np.log2(smallest):.2f}"
+            )
+        best = (np.inf, None, None, None)
+        for count in sorted({int(round(c)) for c in np.geomspace(min(4, most_units), most_units, 9)}):
+            levels = min(int(2 ** (bits / count) + 1e-9), _MAX_LEVELS)
+            if smallest == 3 and levels % 2 == 0:
+                levels -= 1
+            kept = order[:count]
+            for trim in (0.0, 0.002, 0.02):
+                grid = self._range(free[:, kept], trim, levels)
+                templates = self._templates[kept]
+                x = self._solve(psi, templates, self._l1[kept], grid.low, grid.high)
+                values = grid.values(self._quantise(psi, x, templates, grid))
+                error = float((self.space.norm(psi - self._offset - values @ templates) ** 2).mean())
+                if error < best[0] - 1e-12:
+                    best = (error, kept, grid, templates)
+        _, kept, self.grid, self._templates = best
+        self._l1 = self._l1[kept]
+
+    def _range(self, values: np.ndarray, trim: float, levels: int) -> Grid:
+        high = np.quantile(values, 1 - trim, axis=0)
+        low = np.quantile(values, trim, axis=0) if self.signed else np.zeros_like(high)
+        if self.signed and not self.orthogonal:
+            high = np.maximum(np.abs(low), np.abs(high))
+            low = -high
+        high = np.maximum(high, low + 1e-6)  # a unit that never moved still needs a range
+        return Grid(low, high, np.full(values.shape[1], levels, dtype=np.int64))
+
+    def _parameters(self) -> dict[str, Any]:
+        """Constructor arguments, JSON-able, that rebuild this object before its tensors are read."""
+        return {}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the coding as an artefact folder (tensors and card)."""
+        grid = self._fitted()
+        tensors = {
+            "templates": self._templates,
+            "offset": self._offset,
+            "l1": self._l1,
+            "low": grid.low,
+            "high": grid.high,
+            "levels": grid.levels,
+        }
+        return save_coding(self, path, tensors, self._parameters())
+
+    @classmethod
+    def load(cls, path: str | Path, space: ExpressionSpace = ICT53) -> Self:
+        """Read a coding that :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError : missing or damaged folder, another coding, or another expression space.
+        """
+        artefact = load_coding(cls.__name__, path, space)
+        coding = cls(**artefact.card["parameters"], space=space)
+        units = artefact.tensors["levels"].shape[0] if "levels" in artefact.tensors else 0
+        unit_shapes = dict.fromkeys(("l1", "low", "high", "levels"), (units,))
+        artefacts.expect(
+            artefact, str(path), templates=(units, space.dimension), offset=(space.dimension,), **unit_shapes
+        )
+        t = artefact.tensors
+        coding._templates, coding._offset, coding._l1 = t["templates"], t["offset"], t["l1"]
+        coding.grid = Grid(t["low"], t["high"], t["levels"])
+        return coding
+
+
+def save_coding(
+    coding: Any, path: str | Path, tensors: dict[str, np.ndarray], parameters: dict[str, Any]
+) -> Path:
+    """Write a fitted coding with the card that :func:`load_coding` checks."""
+    card = {
+        "kind": KIND,
+        "coding": type(coding).__name__,
+        "name": coding.name,
+        "space": coding.space.name,
+        "parameters": parameters,
+        "what": f"{coding.name} coding of expression space {coding.space.name}",
+        "made_from": "expression coefficients chosen by the user",
+        "rebuild": f"dfe_lib.codings.{type(coding).__name__}(…).fit(psi).save(path)",
+    }
+    return artefacts.save(path, tensors, card)
+
+
+def load_coding(kind: str, path: str | Path, space: ExpressionSpace) -> artefacts.Artefact:
+    """Read a coding's artefact and refuse another coding or another space by name.
+
+    Raises
+    ------
+    InputError : see above.
+    """
+    artefact = artefacts.load(Path(path), kind=KIND)
+    card = artefact.card
+    if card.get("coding") != kind or not isinstance(card.get("parameters"), dict):
+        raise InputError(f"{path} holds a {card.get('coding')} coding, but {kind} is needed")
+    if card.get("space") != space.name:
+        raise InputError(f"{path} codes space '{card.get('space')}', but space '{space.name}' was asked for")
+    return artefact
