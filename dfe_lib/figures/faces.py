@@ -1,0 +1,313 @@
+"""Faces drawn with matplotlib alone: depth-sorted, shaded triangles, no OpenGL.
+
+Pictures show the subject as seen by another person: the subject's left is at the right. Vertices are in mm,
+x to the subject's left, y up, z out of the face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Normalize, to_rgb
+from matplotlib.figure import Figure
+
+from dfe_lib.errors import InputError
+from dfe_lib.figures.style import DISPLACEMENT, SKIN, axes
+
+if TYPE_CHECKING:
+    from dfe_lib.face.morphable import Morphable
+    from dfe_lib.space import ExpressionSpace
+
+_LIGHT = np.array([-0.35, 0.45, 0.82])  # from above, the viewer's left, and in front
+_AMBIENT = 0.42  # share of light that reaches every triangle
+
+
+def plot_face(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    ax: Axes | None = None,
+    colour: str | np.ndarray | None = None,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    limit: float | None = None,
+    colourbar: bool = False,
+) -> Axes:
+    """Draw one face, orthographically.
+
+    Parameters
+    ----------
+    vertices : (V, 3), mm.
+    triangles : (F, 3) int, counter-clockwise seen from outside.
+    colour : a matplotlib colour; or (V,) mm, drawn as heat from 0 to ``limit``; None is a neutral grey.
+    yaw, pitch : degrees; positive yaw turns the nose to the viewer's right, positive pitch lifts it.
+    limit : mm at the dark end of the heat; by default the largest value.
+    colourbar : add the scale of the heat, in mm.
+
+    Returns
+    -------
+    ax, holding one :class:`matplotlib.collections.PolyCollection`.
+
+    Raises
+    ------
+    InputError : arrays of the wrong shape, or vertices that are not finite.
+
+    Examples
+    --------
+    >>> model = load_morphable("face478")                                              # doctest: +SKIP
+    >>> plot_face(model.vertices(ICT53.vector(jawOpen=0.8)), model.triangles, yaw=20)  # doctest: +SKIP
+    """
+    vertices, triangles = _check(vertices, triangles)
+    ax = axes(ax)
+    seen = vertices @ _turn(yaw, pitch).T
+    corners = seen[triangles]  # (F, 3 corners, 3)
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    front = np.flatnonzero(flat[:, 2] > 0)
+    order = front[np.argsort(corners[front, :, 2].mean(axis=1))]  # far ones first, near ones over them
+
+    heat = None if colour is None or isinstance(colour, str) else np.asarray(colour, dtype=float)
+    if heat is None:
+        base = np.tile(to_rgb(SKIN if colour is None else colour), (len(order), 1))
+    else:
+        if heat.shape != (len(vertices),):
+            raise InputError(
+                f"colour has shape {heat.shape}; one value per vertex, ({len(vertices)},), is needed"
+            )
+        scale = Normalize(0, _positive(heat.max() if limit is None else limit))
+        base = DISPLACEMENT(scale(heat[triangles[order]].mean(axis=1)))[:, :3]
+        if colourbar:
+            bar = ax.figure.colorbar(ScalarMappable(scale, DISPLACEMENT), ax=ax, shrink=0.6, pad=0.02)
+            bar.set_label("displacement (mm)")
+    shaded = base * _lambert(flat, triangles, len(vertices))[order, None]
+    polygons = PolyCollection(corners[order, :, :2], facecolors=shaded, edgecolors=shaded, linewidths=0.25)
+    ax.add_collection(polygons, autolim=False)
+    return _frame(ax, seen)
+
+
+def plot_face_row(
+    faces: Sequence[np.ndarray],
+    triangles: np.ndarray,
+    titles: Sequence[str] | None = None,
+    colours: Sequence[str | np.ndarray | None] | None = None,
+    limit: float | None = None,
+    columns: int = 8,
+    **view: float,
+) -> Figure:
+    """Draw several faces side by side, at one scale and with one heat scale.
+
+    Parameters
+    ----------
+    faces : list of (V, 3), mm.
+    titles, colours : one per face, see :func:`plot_face`; heat shares one ``limit``, shown once as a bar.
+    columns : at most so many in a row.
+    view : ``yaw``, ``pitch``.
+
+    Returns
+    -------
+    A new figure; its first ``len(faces)`` axes hold the faces.
+    """
+    if not len(faces):
+        raise InputError("plot_face_row was given no face; at least one (V, 3) array is needed")
+    colours = [None] * len(faces) if colours is None else list(colours)
+    heats = [c for c in colours if c is not None and not isinstance(c, str)]
+    if heats and limit is None:
+        limit = float(max(np.max(h) for h in heats))
+    columns = min(columns, len(faces))
+    rows = -(-len(faces) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(1.05 * columns, 1.4 * rows), squeeze=False)
+    for i, ax in enumerate(grid.flat):
+        if i >= len(faces):
+            ax.set_axis_off()
+            continue
+        plot_face(faces[i], triangles, ax, colours[i], limit=limit, **view)
+        if titles is not None:
+            ax.set_title(titles[i], fontsize=6)
+    low, high = _common_limits(grid.flat[: len(faces)])
+    for ax in grid.flat[: len(faces)]:
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    if heats:
+        scale = ScalarMappable(Normalize(0, _positive(limit)), DISPLACEMENT)
+        bar = figure.colorbar(scale, ax=grid, shrink=0.6, pad=0.01, aspect=30)
+        bar.set_label("displacement (mm)")
+    return figure
+
+
+def plot_landmarks(
+    rgb: np.ndarray, landmarks: np.ndarray, ax: Axes | None = None, size: float = 1.5, colour: str = "#56B4E9"
+) -> Axes:
+    """Draw landmarks over a frame.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8.
+    landmarks : (478, 2 or 3), pixels; rows with NaN are left out.
+    """
+    rgb, landmarks = np.asarray(rgb), np.asarray(landmarks, dtype=float)
+    if rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise InputError(f"the frame has shape {rgb.shape}, but (height, width, 3) is needed")
+    if landmarks.ndim != 2 or landmarks.shape[1] not in (2, 3):
+        raise InputError(f"landmarks have shape {landmarks.shape}, but (points, 2) or (points, 3) is needed")
+    ax = axes(ax)
+    ax.imshow(rgb)
+    found = landmarks[np.isfinite(landmarks).all(axis=1)]
+    ax.scatter(found[:, 0], found[:, 1], s=size, c=colour, linewidths=0)
+    ax.set(xlim=(-0.5, rgb.shape[1] - 0.5), ylim=(rgb.shape[0] - 0.5, -0.5))
+    ax.set_axis_off()
+    return ax
+
+
+def plot_coarse_to_fine(
+    tokenizer, codes: np.ndarray, model: Morphable, psi: np.ndarray | None = None
+) -> Figure:
+    """One frame built up token by token: the first face has one token, the last all; then the measured face.
+
+    Heat is what each token alone moves, so the row also shows what every stage adds.
+
+    Parameters
+    ----------
+    tokenizer : a fitted :class:`dfe_lib.tokens.Tokenizer`.
+    codes : (S,) int, the tokens of one frame.
+    psi : (53,), the measured expression, drawn last; titles then give the remaining error in mm.
+    """
+    codes = np.atleast_1d(np.asarray(codes))
+    if codes.ndim != 1 or (codes < 0).any():
+        raise InputError(f"one frame's tokens are needed, (stages,), none negative; got shape {codes.shape}")
+    partial = [tokenizer.decode(codes[None, :s])[0] for s in range(1, len(codes) + 1)]
+    before = [np.zeros_like(partial[0]), *partial[:-1]]
+    faces, titles, heats = [], [], []
+    for s, (now, last) in enumerate(zip(partial, before, strict=True)):
+        faces.append(model.vertices(now))
+        heats.append(np.linalg.norm(model.vertices(now) - model.vertices(last), axis=1))
+        left = "" if psi is None else f"\n{float(tokenizer.space.norm(psi - now)):.2f} mm left"
+        titles.append(f"+ token {codes[s]}{left}")
+    if psi is not None:
+        faces.append(model.vertices(psi))
+        titles.append("measured\n")
+        heats.append(None)
+    return plot_face_row(faces, model.triangles, titles, heats, columns=max(len(faces), 1))
+
+
+def plot_template_gallery(
+    templates: np.ndarray,
+    model: Morphable,
+    use: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    count: int = 24,
+    scale: float = 1.0,
+    columns: int = 8,
+) -> Figure:
+    """Templates as displacement heat on the face that each makes, most used first.
+
+    Parameters
+    ----------
+    templates : (K, 53) expression coefficients of every code.
+    use : (K,) how often each code was used; by default the templates keep their order.
+    names : (K,) text below the code's number, e.g. its strongest coefficient.
+    count : how many to draw.
+    scale : factor on every template, e.g. the gain of the first stage.
+    """
+    templates = np.asarray(templates) * scale
+    if use is not None and np.shape(use) != (len(templates),):
+        raise InputError(
+            f"use has shape {np.shape(use)}; {len(templates)} counts, one per template, are needed"
+        )
+    order = np.arange(len(templates)) if use is None else np.argsort(-np.asarray(use), kind="stable")
+    order = order[:count]
+    faces = list(model.vertices(templates[order]))
+    heats = [np.linalg.norm(face - model.neutral, axis=1) for face in faces]
+    titles = [f"{k}" if names is None else f"{k}\n{names[k]}" for k in order]
+    return plot_face_row(faces, model.triangles, titles, heats, columns=columns)
+
+
+def template_names(templates: np.ndarray, space: ExpressionSpace, count: int = 2) -> list[str]:
+    """Name every template by the coefficients that move the face most.
+
+    A coefficient and its counterpart on the other side count once, as ``L+R``, when both pull alike; a minus
+    says that the template takes the movement back.
+
+    Parameters
+    ----------
+    templates : (K, d).
+    count : at most so many coefficients per name; those below a fifth of the strongest are left out.
+
+    Returns
+    -------
+    K texts, e.g. ``"mouthSmile L+R, cheekSquint L+R"``; ``"still"`` for a template without movement.
+
+    Examples
+    --------
+    >>> template_names(ICT53.vector(mouthSmile_L=1, mouthSmile_R=0.9)[None], ICT53)    # doctest: +SKIP
+    ['mouthSmile L+R']
+    """
+    pull = space.check(templates) * np.sqrt(np.diag(space.metric))  # mm that each coefficient moves by itself
+    other = space.mirror_order
+    names = []
+    for row in pull:
+        parts, told = [], set()
+        for i in np.argsort(-np.abs(row), kind="stable"):
+            if len(parts) == count or np.abs(row[i]) < max(0.2 * np.abs(row).max(), 1e-6):
+                break
+            if i in told:
+                continue
+            paired = (
+                other[i] != i and row[i] * row[other[i]] > 0 and np.abs(row[other[i]]) > 0.5 * np.abs(row[i])
+            )
+            told.update((i, other[i]) if paired else (i,))
+            name = space.names[i].removesuffix("_L").removesuffix("_R") + " L+R" if paired else space.names[i]
+            parts.append(("−" if row[i] < 0 else "") + name.replace("_", " "))
+        names.append(", ".join(parts) or "still")
+    return names
+
+
+def _check(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    vertices, triangles = np.asarray(vertices, dtype=float), np.asarray(triangles)
+    if vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise InputError(
+            f"vertices have shape {vertices.shape}, but one face, (vertices, 3) in mm, is needed"
+        )
+    if not np.isfinite(vertices).all():
+        raise InputError("vertices hold NaN or infinite values; draw only frames where a face was found")
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.max(initial=-1) >= len(vertices):
+        raise InputError(f"triangles of shape {triangles.shape} do not fit {len(vertices)} vertices")
+    return vertices, triangles
+
+
+def _turn(yaw: float, pitch: float) -> np.ndarray:
+    y, p = np.radians(yaw), np.radians(pitch)
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
+    return about_x @ about_y
+
+
+def _lambert(flat: np.ndarray, triangles: np.ndarray, n: int) -> np.ndarray:
+    """(F,) brightness in 0–1, from normals smoothed over neighbours so that facets do not show."""
+    smooth = np.stack(
+        [sum(np.bincount(triangles[:, c], flat[:, axis], n) for c in range(3)) for axis in range(3)], axis=1
+    )
+    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
+    normal = smooth[triangles].mean(axis=1)
+    light = _LIGHT / np.linalg.norm(_LIGHT)
+    return np.clip(_AMBIENT + (1.05 - _AMBIENT) * np.clip(normal @ light, 0, None), 0, 1)
+
+
+def _positive(limit: float) -> float:
+    return float(limit) if limit > 1e-6 else 1.0  # a face that does not move is drawn cold
+
+
+def _frame(ax: Axes, seen: np.ndarray) -> Axes:
+    low, high = seen[:, :2].min(axis=0), seen[:, :2].max(axis=0)
+    margin = 0.03 * (high - low).max()
+    ax.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def _common_limits(drawn: Sequence[Axes]) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.array([a.get_xlim() for a in drawn]), np.array([a.get_ylim() for a in drawn])
+    return np.array([x[:, 0].min(), y[:, 0].min()]), np.array([x[:, 1].max(), y[:, 1].max()])
