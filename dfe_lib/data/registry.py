@@ -212,7 +212,7 @@ def _file(raw: object, base: str | None, where: str) -> File:
 
 def _relative(path: object, where: str) -> None:
     parts = path.split("/") if isinstance(path, str) else [""]
-    # An empty part is an absolute path or a doubled slash; a backslash or colon would mean a folder elsewhere.
+    # An empty part is an absolute path or a doubled slash; a backslash or colon could lead elsewhere.
     if any(part in ("", ".", "..") or re.search(r"[\\:\0]", part) for part in parts):
         raise ConfigError(f"{where}: {path!r} must be a plain relative path such as 'a/b.txt'")
 
