@@ -1,0 +1,382 @@
+"""The ``dfe`` command: thin; each command imports what it needs when it runs, so that ``--help`` is quick.
+
+Exit codes: 0 done, 1 a notebook or check failed, 2 an input, name or file cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfe_lib.errors import ConfigError, DFEError, InputError
+
+app = typer.Typer(
+    name="dfe",
+    help="Discrete Facial Encoding: face video to tokens to tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(
+    help="External files: what is registered, what is at hand, and how to obtain it.", no_args_is_help=True
+)
+app.add_typer(data, name="data")
+
+Out = Annotated[
+    Path, typer.Option("--out", help="One input: a .parquet file. Several: a folder, one file per recording.")
+]
+_debug = False
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    global _debug  # read by main(), which sees the error after typer has gone
+    _debug = debug
+
+
+@app.command()
+def extract(
+    clips: Annotated[list[Path], typer.Argument(help="Videos or photographs.", show_default=False)],
+    out: Out,
+) -> None:
+    """Video to frame tables: landmarks, head pose and expression coefficients of every frame."""
+    _check_out(clips, out)
+    from dfe_lib.face.extract import extract as extract_one
+    from dfe_lib.face.extract import extract_many
+
+    if len(clips) > 1:
+        failures = []
+        for outcome in extract_many(clips, out, progress=sys.stderr.isatty()):
+            if outcome.error is not None:
+                failures.append(outcome.error)
+                _complain(outcome.error)
+                continue
+            _say_extracted(outcome.table, outcome.n_frames, outcome.n_detected, outcome.frames_per_second)
+        _finish_batch(failures, len(clips))
+        return
+    from dfe_lib import frames
+
+    table = extract_one(clips[0], progress=sys.stderr.isatty())
+    written = frames.write(table, out)
+    _say_extracted(written, len(table), int(table["detected"].sum()), table.attrs["frames_per_second"])
+
+
+@app.command()
+def encode(
+    tables: Annotated[
+        list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables with psi_ columns.")
+    ],
+    out: Out,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Folder of a tokenizer; the shipped one by default.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="encoder, greedy or beam.")] = "beam",
+) -> None:
+    """Frame tables to tokens: adds one token column per stage; -1 where no face was found."""
+    _check_out(tables, out)
+    import numpy as np
+
+    from dfe_lib import frames
+    from dfe_lib.tokens import Tokenizer
+
+    coding = Tokenizer.load(tokenizer)
+    failures = []
+    for path in tables:
+        try:
+            table = frames.read(path, needs=["psi_"])
+            psi = frames.psi(table, coding.space.names)
+            seen = np.isfinite(psi).all(axis=1)
+            codes = np.full((len(table), len(coding.gains)), -1, np.int16)
+            if seen.any():
+                codes[seen] = coding.encode(psi[seen], method=method)
+            written = frames.write(
+                frames.with_tokens(table, codes), out if len(tables) == 1 else out / path.name
+            )
+        except DFEError as error:
+            if len(tables) == 1:
+                raise
+            failures.append(error)
+            _complain(error)
+            continue
+        print(f"{written}: {int(seen.sum())} of {len(table)} frames encoded, {codes.shape[1]} tokens a frame")
+    _finish_batch(failures, len(tables))
+
+
+@app.command()
+def train(
+    tables: Annotated[
+        list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables with psi_ columns.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the tokenizer that is written.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file with training settings.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides the seed of the settings.")] = None,
+) -> None:
+    """Train a tokenizer of your own on frame tables."""
+    from dataclasses import fields
+
+    import yaml
+
+    from dfe_lib.errors import choices
+    from dfe_lib.tokens.training import TrainingConfig, train_from_tables
+
+    given = {}
+    if config is not None:
+        try:
+            given = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(
+                f"the settings {config} cannot be read ({' '.join(str(error).split())})"
+            ) from error
+        if not isinstance(given, dict):
+            raise ConfigError(f"the settings {config} must be a mapping of names to values")
+    if seed is not None:
+        given["seed"] = seed
+    known = [f.name for f in fields(TrainingConfig)]
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"unknown training setting: {choices(name, known)}")
+    train_from_tables(tables, out, TrainingConfig(**given))
+    print(f"tokenizer: {out}")
+
+
+@app.command()
+def reproduce(
+    profile: Annotated[str, typer.Option(help="ci, demo or paper.")] = "demo",
+    only: Annotated[
+        list[str] | None, typer.Option(help="A notebook, by number or name; may be repeated.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Recompute elsewhere and compare with the reference.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run even what has not changed.")] = False,
+    save_reference: Annotated[
+        bool, typer.Option("--save-reference", help="Make the results the reference of --check.")
+    ] = False,
+) -> None:
+    """Run the notebooks of a profile, skip what has not changed, and write report and figures."""
+    if check and save_reference:
+        raise ConfigError(
+            "--check compares with the reference and --save-reference replaces it; give one of them"
+        )
+    from dfe_lib import run
+    from dfe_lib.paths import REFERENCE
+
+    run.prepare(profile, only or ())
+    if check:
+        _check_reference(profile, only or (), REFERENCE / profile)
+        return
+    summary = run.reproduce(profile, only or (), force=force)
+    run.publish(profile, summary)
+    if save_reference and summary.ok:
+        from dfe_lib import compare
+
+        print(f"reference: {len(compare.save(summary.folder, REFERENCE / profile))} notebooks")
+    counts = f"{len(summary.ran)} ran, {len(summary.skipped)} up to date"
+    if not summary.ok:
+        counts += f", {len(summary.failed)} failed, {len(summary.blocked)} not run"
+    print(counts)
+    print(
+        f"results: {_short(summary.folder)} (report: {_short(summary.folder / 'report' / 'index.html')})",
+        flush=True,
+    )
+    if not summary.ok:
+        raise typer.Exit(1)
+
+
+def _check_reference(profile: str, only, reference: Path) -> None:
+    import tempfile
+
+    from dfe_lib import compare, run
+    from dfe_lib.notebook import load_profile
+
+    if not reference.is_dir():
+        raise InputError(
+            f"there is no reference for profile '{profile}' ({_short(reference)}); "
+            f"write one with `dfe reproduce --profile {profile} --save-reference`"
+        )
+    tolerance = {
+        "relative": compare.RELATIVE,
+        "absolute": compare.ABSOLUTE,
+        **load_profile(profile).tolerance,
+    }
+    with tempfile.TemporaryDirectory(prefix="dfe-check-") as folder:
+        summary = run.reproduce(profile, only, folder=Path(folder) / profile)
+        if not summary.ok:
+            raise typer.Exit(1)
+        table = compare.compare(summary.folder, reference, **tolerance)
+    print(table.to_string(index=False, na_rep="undefined"))
+    wrong = compare.disagreements(table)
+    print(
+        f"{len(table)} metrics, {len(wrong)} disagree "
+        f"(tolerance {tolerance['absolute']:g} + {tolerance['relative']:g} · |reference|)"
+    )
+    print(f"reference: {_short(reference)}", flush=True)
+    if len(wrong):
+        raise typer.Exit(1)
+
+
+@app.command()
+def explore() -> None:
+    """Open JupyterLab on the token explorer."""
+    from dfe_lib.paths import NOTEBOOKS
+
+    notebook = NOTEBOOKS / "08_token_explorer.ipynb"
+    if not notebook.is_file():
+        raise InputError(f"{notebook} is not there; run from a checkout of the project")
+    os.chdir(NOTEBOOKS)
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", notebook.name])
+
+
+@app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="extraction, tokens or all.")] = "all",
+) -> None:
+    """Measure speed on this machine, side by side with peers."""
+    from dfe_lib.errors import choices
+
+    if what not in ("extraction", "tokens", "all"):
+        raise ConfigError(f"no such benchmark: {choices(what, ['extraction', 'tokens', 'all'])}")
+    from dfe_lib import bench as benchmarks
+
+    benchmarks.run(what)
+
+
+@app.command()
+def build(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Artefacts, in the given order; all by default.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder, instead of the shipped one's place.")
+    ] = None,
+) -> None:
+    """Make the shipped artefacts again from their sources."""
+    from dfe_lib import build as builds
+    from dfe_lib.errors import choices
+
+    for name in names or ():
+        if name not in builds.TARGETS:
+            raise ConfigError(f"nothing to build by that name: {choices(name, builds.TARGETS)}")
+    for name in names or builds.TARGETS:
+        figures = builds.build(name, out / name if out else None)
+        print(f"{name}: " + (", ".join(f"{k} {v}" for k, v in figures.items()) or "built"), flush=True)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation can do: Python, packages, model, assets, GPU, browser, OpenGL."""
+    from dfe_lib import doctor as examination
+
+    findings = examination.examine()
+    for finding in findings:
+        print(f"{finding.mark} {finding.topic:<14} {finding.text}")
+    if any(finding.broken for finding in findings):
+        raise typer.Exit(1)
+
+
+@data.command("list")
+def data_list() -> None:
+    """Every registered data set: access, licence, size, and whether it is at hand."""
+    from dfe_lib.data import manifest
+
+    print(manifest.list_rows().to_string(index=False, max_colwidth=60))
+
+
+@data.command("fetch")
+def data_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Entries; all open ones by default.")] = None,
+) -> None:
+    """Obtain open data sets: from the cache, a mirror, or their publisher; hashes are checked."""
+    from dfe_lib.data.fetch import fetch
+
+    _say_outcomes(fetch(names or None))
+
+
+@data.command("verify")
+def data_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Entries; all open ones by default.")] = None,
+) -> None:
+    """Compare the sha256 of every file at hand with the manifest."""
+    from dfe_lib.data import manifest
+
+    _say_outcomes(manifest.verify(names or None))
+
+
+@data.command("where")
+def data_where(name: Annotated[str, typer.Argument(help="An entry.")]) -> None:
+    """Where one data set is looked for, its licence, and how to get it by hand."""
+    from dfe_lib.data import manifest
+
+    print(manifest.where(name))
+
+
+def main() -> None:
+    """Entry point: a clear sentence instead of a traceback, and an exit code."""
+    try:
+        app()
+    except DFEError as error:
+        if _debug:
+            raise
+        _complain(error)
+        sys.exit(error.exit_code)
+    except SystemExit as stop:
+        if stop.code == 130:
+            print("dfe: interrupted; nothing half-written was left", file=sys.stderr)
+        raise
+
+
+def _check_out(inputs: list[Path], out: Path) -> None:
+    """Refuse a destination that cannot work before any hours are spent."""
+    if len(inputs) == 1:
+        if out.suffix != ".parquet":
+            raise InputError(f"with one input --out is a .parquet file, but got {out}")
+        if out.is_dir():
+            raise InputError(f"{out} is a folder; with one input --out is a .parquet file")
+    else:
+        if out.suffix == ".parquet" or out.is_file():
+            raise InputError(f"with several inputs --out is a folder, but got {out}")
+        names = [path.stem for path in inputs]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(
+                    f"{names.count(name)} inputs are called '{name}' and would overwrite each other"
+                )
+
+
+def _say_extracted(path: Path, n_frames: int, n_detected: int, rate: float) -> None:
+    print(f"{path}: {n_frames} frames, {n_detected} with a face, {rate:.1f} frames/s")
+
+
+def _say_outcomes(outcomes) -> None:
+    for outcome in outcomes:
+        size = f"  {outcome.bytes / 1e6:.1f} MB" if outcome.bytes else ""
+        print(f"{outcome.entry:<28} {outcome.state}{size}")
+    failures = [outcome for outcome in outcomes if not outcome.ok]
+    for outcome in failures:
+        print(f"dfe: {outcome.reason}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(2)
+
+
+def _finish_batch(failures: list[DFEError], total: int) -> None:
+    if failures:
+        print(f"dfe: {len(failures)} of {total} recordings failed; the others were written", file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def _complain(error: BaseException) -> None:
+    print(f"dfe: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    main()

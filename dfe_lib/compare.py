@@ -1,0 +1,98 @@
+"""Reference metrics of a profile: saved beside the code, compared side by side after a recomputation."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dfe_lib import results
+from dfe_lib.errors import InputError
+
+# Training is repeatable on one machine; another processor or thread count changes the last digits of every
+# sum and, through early choices of codes, the second or third digit of a trained model's error.
+RELATIVE, ABSOLUTE = 0.05, 0.01
+
+
+def save(folder: Path, reference: Path) -> list[Path]:
+    """Write what repeats of every metrics.json below ``folder`` to ``<reference>/<notebook>.json``."""
+    reference.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in sorted(folder.glob("[0-9][0-9]_*/metrics.json")):
+        content = results.read(path)
+        kept = {key: content[key] for key in ("notebook", "profile", "seed", "data", "metrics")}
+        target = reference / f"{content['notebook']}.json"
+        results.write_atomically(target, (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode())
+        written.append(target)
+    return written
+
+
+def compare(
+    folder: Path, reference: Path, relative: float = RELATIVE, absolute: float = ABSOLUTE
+) -> pd.DataFrame:
+    """Metrics here and in the reference, side by side.
+
+    Parameters
+    ----------
+    folder : results of a profile, one folder per notebook; only these notebooks are compared.
+    reference : written by :func:`save`.
+    relative, absolute : numbers agree when ``|here − reference| ≤ absolute + relative · |reference|``.
+
+    Returns
+    -------
+    Table with ``notebook, metric, here, reference, verdict``; the verdict is ``equal``, ``within``,
+    ``differs``, ``new``, ``gone`` or, where the two stand on different data, ``other data`` (not comparable).
+
+    Raises
+    ------
+    InputError : there is no reference, or it cannot be read.
+    """
+    rows = []
+    for path in sorted(folder.glob("[0-9][0-9]_*/metrics.json")):
+        here = results.read(path)
+        name = here["notebook"]
+        there = _read(reference / f"{name}.json")
+        same_data = here["data"] == there["data"]
+        for metric in sorted({*here["metrics"], *there["metrics"]}):
+            if metric not in there["metrics"]:
+                verdict = "new"
+            elif metric not in here["metrics"]:
+                verdict = "gone"
+            else:
+                verdict = _verdict(here["metrics"][metric], there["metrics"][metric], relative, absolute)
+            if not same_data and verdict != "equal":
+                verdict = "other data"
+            rows.append((name, metric, here["metrics"].get(metric), there["metrics"].get(metric), verdict))
+    if not rows:
+        raise InputError(f"no results in {folder} to compare")
+    return pd.DataFrame(rows, columns=["notebook", "metric", "here", "reference", "verdict"], dtype=object)
+
+
+def disagreements(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`compare` that fail a check."""
+    return table[table["verdict"].isin(["differs", "new", "gone"])]
+
+
+def _verdict(here: Any, there: Any, relative: float, absolute: float) -> str:
+    if here == there and type(here) is type(there):
+        return "equal"
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (here, there))
+    if numbers and math.isclose(here, there, rel_tol=0, abs_tol=absolute + relative * abs(there)):
+        return "within"
+    return "differs"
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {"data": content["data"], "metrics": dict(content["metrics"])}
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no reference {path.parent.name}/{path.name}; "
+            "write one with `dfe reproduce --save-reference`"
+        ) from error
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"the reference {path} cannot be read ({error})") from error

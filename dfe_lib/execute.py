@@ -1,0 +1,197 @@
+"""Run one notebook: in a staging folder, with our own kernel, and checked before anything is replaced.
+
+The staging folder lies beside the result folder, so a notebook finds its inputs at
+``results_dir/../<notebook>`` in both. Only a run that delivered everything it declares is swapped in; a
+failure or Ctrl-C leaves the previous result as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from dfe_lib import results
+from dfe_lib.errors import InputError, RunError
+from dfe_lib.notebook import Notebook
+from dfe_lib.paths import REPOSITORY
+
+KERNEL = "dfe"
+
+
+@contextmanager
+def kernel() -> Iterator[str]:
+    """Name of a kernelspec that starts exactly the running interpreter, valid inside the ``with`` block.
+
+    A user's own ``python3`` kernelspec may belong to another environment, and an IPython profile may run
+    start-up files; neither reaches a run.
+    """
+    with tempfile.TemporaryDirectory(prefix="dfe-kernel-") as folder:
+        spec = Path(folder) / "kernels" / KERNEL / "kernel.json"
+        spec.parent.mkdir(parents=True)
+        environment = {
+            "IPYTHONDIR": str(Path(folder) / "ipython"),
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        content = {"argv": argv, "display_name": "DFE", "language": "python", "env": environment}
+        spec.write_text(json.dumps(content))
+        before = os.environ.get("JUPYTER_PATH")
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))
+        try:
+            yield KERNEL
+        finally:
+            if before is None:
+                del os.environ["JUPYTER_PATH"]
+            else:
+                os.environ["JUPYTER_PATH"] = before
+
+
+def execute(notebook: Notebook, parameters: dict[str, Any], folder: Path, kernel_name: str) -> None:
+    """Run ``notebook`` and replace ``folder`` by what it delivered.
+
+    Parameters
+    ----------
+    parameters : checked values; ``results_dir`` is set here, relative to the notebook's folder.
+    folder : the result folder, ``results/<profile>/<notebook>``.
+    kernel_name : from :func:`kernel`.
+
+    Raises
+    ------
+    RunError : the notebook raised, its kernel died, or an output is missing or broken. The executed
+    notebook is
+        kept as ``<folder>/<notebook>.failed.ipynb``, the failing cell marked.
+    """
+    import papermill
+
+    recover(folder)
+    staging = folder.with_name(f".{folder.name}.staging")
+    staging.mkdir(parents=True)
+    executed = staging / f"{notebook.name}.ipynb"
+    relative = Path(os.path.relpath(staging, notebook.path.parent)).as_posix()
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        try:
+            papermill.execute_notebook(
+                notebook.path,
+                executed,
+                parameters={**parameters, "results_dir": relative},
+                kernel_name=kernel_name,
+                cwd=notebook.path.parent,
+                progress_bar=False,
+                start_timeout=120,
+            )
+        except papermill.PapermillExecutionError as error:
+            said = f"{error.ename}: {error.evalue}".strip().splitlines()[0]
+            raise RunError(f"{notebook.name} failed in cell [{error.exec_count}]: {said}") from error
+        except RuntimeError as error:  # DeadKernelError and a kernel that does not start
+            raise RunError(
+                f"{notebook.name}: the kernel died ({error}); it may have run out of memory"
+            ) from error
+        verify(notebook, staging, parameters)
+    except RunError as error:
+        kept = _keep_failed(executed, staging.name, folder)
+        raise RunError(f"{error}; see {kept}") from error
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    _publish(executed, staging.name, folder.name, executed)
+    _swap(staging, folder)
+
+
+def verify(notebook: Notebook, folder: Path, parameters: dict[str, Any]) -> None:
+    """Check that a result folder holds every declared output, readable and in agreement with the run.
+
+    Raises
+    ------
+    RunError : naming the first output that is missing or broken.
+    """
+    for name in notebook.outputs:
+        path = folder / name
+        if not path.exists():
+            raise RunError(f"{notebook.name} did not write its declared output {name}")
+        try:
+            _check_output(path)
+        except (InputError, OSError, ValueError, SyntaxError) as error:
+            raise RunError(f"{notebook.name}: output {name} is broken: {error}") from error
+    content = results.read(folder / "metrics.json")
+    for key, wanted in {"notebook": notebook.name, **parameters}.items():
+        if key in ("notebook", "profile", "seed") and content[key] != wanted:
+            raise RunError(
+                f"{notebook.name}: metrics.json says {key} = {content[key]!r}, but it ran with {wanted!r}"
+            )
+    for name in (*content["tables"], *content["figures"], *content["outputs"]):
+        if not (folder / name).exists():
+            raise RunError(f"{notebook.name}: metrics.json lists {name}, which is not there")
+
+
+def recover(folder: Path) -> None:
+    """Undo what a killed run left beside ``folder``: staging is dropped, a result moved aside comes back."""
+    shutil.rmtree(folder.with_name(f".{folder.name}.staging"), ignore_errors=True)
+    aside = folder.with_name(f".{folder.name}.old")
+    if aside.exists():
+        if folder.exists():
+            shutil.rmtree(aside)
+        else:
+            os.replace(aside, folder)
+
+
+def _check_output(path: Path) -> None:
+    if path.is_dir():
+        if not any(path.iterdir()):
+            raise InputError("the folder is empty")
+    elif path.stat().st_size == 0:
+        raise InputError("the file is empty")
+    elif path.name == "metrics.json":
+        results.read(path)
+    elif path.suffix == ".json":
+        json.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        pyarrow.parquet.read_metadata(path)
+    elif path.suffix == ".csv":
+        import pandas
+
+        pandas.read_csv(path)
+    elif path.suffix == ".png":
+        import PIL.Image
+
+        with PIL.Image.open(path) as image:
+            image.verify()
+
+
+def _publish(source: Path, staging: str, final: str, target: Path) -> None:
+    """Write the executed notebook with the result folder's final name in place of the staging folder's."""
+    content = nbformat.reads(source.read_text(encoding="utf-8").replace(staging, final), as_version=4)
+    for key in ("input_path", "output_path"):  # absolute paths of this machine
+        content.metadata.get("papermill", {}).pop(key, None)
+    results.write_atomically(target, nbformat.writes(content).encode())
+
+
+def _keep_failed(executed: Path, staging: str, folder: Path) -> Path:
+    kept = folder / f"{folder.name}.failed.ipynb"
+    folder.mkdir(parents=True, exist_ok=True)
+    if executed.exists():
+        _publish(executed, staging, folder.name, kept)
+    shutil.rmtree(executed.parent, ignore_errors=True)
+    return kept
+
+
+def _swap(staging: Path, folder: Path) -> None:
+    aside = folder.with_name(f".{folder.name}.old")
+    if folder.exists():
+        os.replace(folder, aside)
+    os.replace(staging, folder)
+    shutil.rmtree(aside, ignore_errors=True)

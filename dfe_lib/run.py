@@ -1,0 +1,276 @@
+"""The strict runner behind ``dfe reproduce``: what has to run, in which order, and what came of it.
+
+A notebook is skipped when nothing that could change its result has changed (see :func:`fingerprint`) and its
+outputs are still the bytes that it wrote. A failed notebook stops those that read from it, not the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dfe_lib import provenance, results
+from dfe_lib.errors import ConfigError, RunError
+from dfe_lib.execute import execute, kernel, recover
+from dfe_lib.notebook import Notebook, Profile, discover, load_profile, select
+from dfe_lib.paths import FIGURES, MANIFEST, NOTEBOOKS, PROFILES, REPOSITORY, results_dir
+
+STAMP = "run.json"
+
+
+@dataclass
+class Summary:
+    """Outcome of a run: names of notebooks by what happened to them, and where the results are."""
+
+    folder: Path
+    ran: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every notebook that was asked for has a result."""
+        return not self.failed and not self.blocked
+
+
+def reproduce(
+    profile: str = "demo",
+    only: Iterable[str] = (),
+    *,
+    force: bool = False,
+    folder: Path | None = None,
+    notebooks: Path = NOTEBOOKS,
+    profiles: Path = PROFILES,
+    stream=None,
+) -> Summary:
+    """Bring the results of a profile up to date.
+
+    Parameters
+    ----------
+    profile : name of a file in ``profiles``.
+    only : notebooks (number or name); those that they read from are brought up to date first. All by default.
+    force : run the notebooks that were asked for even when nothing has changed.
+    folder : where results go, one folder per notebook; ``results/<profile>`` by default.
+    stream : where progress is written; standard output by default.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    ConfigError : an unknown profile, notebook or parameter, or an ill-typed value; found before anything
+    runs.
+
+    Examples
+    --------
+    >>> reproduce("ci", only=["03"]).ok  # doctest: +SKIP
+    True
+    """
+    stream = stream or sys.stdout
+    known = discover(notebooks)
+    settings = load_profile(profile, profiles)
+    values = _values(settings, known)
+    asked = [select(wanted, known) for wanted in only] or list(known)
+    wanted = _with_upstream(asked, known)
+    folder = folder or results_dir(profile)
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = Summary(folder)
+    common = _common_fingerprint()
+    with kernel() as kernel_name:
+        for name in wanted:
+            notebook, target = known[name], folder / name
+            lost = [above for above in notebook.needs if above in summary.failed or above in summary.blocked]
+            print(f"{name:<24} ", end="", file=stream, flush=True)
+            if lost:
+                summary.blocked[name] = lost[0]
+                print(f"not run: it reads from {lost[0]}, which failed", file=stream, flush=True)
+                continue
+            recover(target)
+            prints = fingerprint(notebook, values[name], folder, common)
+            reason = "forced" if force and name in asked else stale(notebook, target, prints)
+            if reason is None:
+                summary.skipped.append(name)
+                print("up to date", file=stream, flush=True)
+                continue
+            started = time.perf_counter()
+            try:
+                _require_inputs(notebook, folder)
+                execute(notebook, values[name], target, kernel_name)
+            except RunError as error:
+                summary.failed[name] = str(error)
+                print(f"FAILED   {time.perf_counter() - started:6.1f} s  {error}", file=stream, flush=True)
+                continue
+            except KeyboardInterrupt:
+                print("interrupted; the previous result is as it was", file=stream, flush=True)
+                raise
+            seconds = time.perf_counter() - started
+            _stamp(target, prints, values[name], seconds)
+            summary.ran.append(name)
+            print(f"ran      {seconds:6.1f} s  ({reason})", file=stream, flush=True)
+    return summary
+
+
+def fingerprint(
+    notebook: Notebook, values: dict[str, Any], folder: Path, common: dict[str, str]
+) -> dict[str, str]:
+    """Everything that a result depends on, as named digests.
+
+    ``notebook`` its file · ``library`` all modules and shipped assets · ``packages`` the lock and what is
+    installed · ``manifest`` and ``assets`` the registry and which of its entries are at hand ·
+    ``parameters`` · ``inputs`` the outputs of other notebooks that it reads (of a metrics.json, what
+    repeats: not its times).
+    """
+    return {
+        **common,
+        "notebook": provenance.digest([notebook.path]),
+        "parameters": _sha(values),
+        "inputs": _sha({name: _input_digest(folder / name) for name in notebook.inputs}),
+    }
+
+
+def stale(notebook: Notebook, folder: Path, prints: dict[str, str]) -> str | None:
+    """Why the result in ``folder`` cannot stand, in a few words; ``None`` when it can."""
+    try:
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        before, written = dict(stamp["fingerprint"]), dict(stamp["files"])
+    except FileNotFoundError:
+        return "no result yet"
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        return "its stamp cannot be read"
+    changed = [name for name, value in prints.items() if before.get(name) != value]
+    if changed:
+        return f"changed: {', '.join(changed)}"
+    if any(not (folder / name).exists() for name in notebook.outputs):
+        return "an output is missing"
+    for name, digest in written.items():
+        path = folder / name
+        if not path.is_file() or provenance.digest([path]) != digest:
+            return f"output {name} was changed or removed"
+    return None
+
+
+def prepare(profile: str, only: Iterable[str] = ()) -> None:
+    """Check what is asked for, then obtain the open assets that the profile names.
+
+    What cannot be had is said, and the run goes on: notebooks fall back to what the package ships, aloud.
+
+    Raises
+    ------
+    ConfigError : an unknown profile, notebook, parameter or asset; before anything is downloaded.
+    """
+    known, settings = discover(), load_profile(profile)
+    _values(settings, known)
+    for wanted in only:
+        select(wanted, known)
+    if not settings.fetch:
+        return
+    from dfe_lib.data import manifest
+    from dfe_lib.data.fetch import fetch
+
+    missing = [
+        e.name for e in manifest.load_manifest().select(settings.fetch) if not manifest.available(e.name)
+    ]
+    if not missing:
+        return
+    absent = {outcome.entry: outcome.reason for outcome in fetch(missing) if not outcome.ok}
+    for name, reason in absent.items():
+        print(f"without {name}: {reason}")
+    if absent:
+        print("what the package ships stands in for these; each notebook says so", flush=True)
+
+
+def publish(profile: str, summary: Summary) -> None:
+    """Write the HTML report and, for a complete demo in its usual place, the figures of the checkout."""
+    from dfe_lib import report
+
+    page = summary.folder / "report" / "index.html"
+    if summary.ran or not page.is_file():
+        report.write(summary.folder)
+    usual = summary.folder.resolve().is_relative_to(REPOSITORY / "results")
+    if profile == "demo" and usual and summary.ok and summary.ran:
+        report.publish_figures(summary.folder, FIGURES, "make reproduce")
+
+
+def _values(settings: Profile, known: dict[str, Notebook]) -> dict[str, dict[str, Any]]:
+    for name in settings.notebooks:
+        select(name, known)
+    for name in settings.defaults:
+        if not any(name in notebook.parameters for notebook in known.values()):
+            raise ConfigError(
+                f"profile {settings.name}: no notebook has the parameter '{name}' of its defaults"
+            )
+    values = {}
+    for name, notebook in known.items():
+        # Defaults are filled in, so that a result names every value that it was made with.
+        declared = {p.name: p.default for p in notebook.parameters.values() if p.name != "results_dir"}
+        values[name] = {**declared, **settings.values(notebook), "profile": settings.name}
+    return values
+
+
+def _with_upstream(asked: list[str], known: dict[str, Notebook]) -> list[str]:
+    wanted, todo = set(), list(asked)
+    while todo:
+        name = todo.pop()
+        if name not in wanted:
+            wanted.add(name)
+            todo.extend(known[name].needs)
+    return sorted(wanted)
+
+
+def _common_fingerprint() -> dict[str, str]:
+    lock = REPOSITORY / "requirements.lock"
+    return {
+        "library": provenance.code_digest(),
+        "packages": _sha([provenance.digest([lock]), provenance.versions(), platform.python_version()]),
+        "manifest": provenance.digest([MANIFEST]),
+        "assets": _sha(assets_at_hand()),
+    }
+
+
+def assets_at_hand() -> list[str]:
+    """Names of the manifest entries whose files are all at hand (by size; contents are hashed on use)."""
+    if not MANIFEST.is_file():
+        return []
+    from dfe_lib.data import manifest
+
+    registry = manifest.load_manifest()
+    return sorted(name for name in registry.entries if manifest.available(name, manifest=registry))
+
+
+def _require_inputs(notebook: Notebook, folder: Path) -> None:
+    for name in notebook.inputs:
+        if not (folder / name).exists():
+            raise RunError(f"{notebook.name} declares the input {name}, but its notebook did not write that")
+
+
+def _input_digest(path: Path) -> str:
+    if path.name == "metrics.json" and path.is_file():
+        content = results.read(path)
+        return _sha({k: v for k, v in content.items() if k not in ("timings", "provenance")})
+    return provenance.digest([path])
+
+
+def _stamp(folder: Path, prints: dict[str, str], values: dict[str, Any], seconds: float) -> None:
+    files = {
+        path.relative_to(folder).as_posix(): provenance.digest([path])
+        for path in provenance.files_below(folder)
+        if path.name != STAMP
+    }
+    content = {
+        "fingerprint": prints, "parameters": values, "files": files,
+        "wall_s": round(seconds, 3), "provenance": provenance.collect(),
+    }  # fmt: skip
+    results.write_atomically(folder / STAMP, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _sha(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
