@@ -71,7 +71,7 @@ class ExpressionRegressor:
         for name, values in (("recordings", recordings), ("neutral", neutral)):
             if values is not None and np.shape(values) != (n,):
                 raise InputError(f"{name} has shape {np.shape(values)}, but ({n},) is needed: one value per frame")
-        points = align(landmarks).points.reshape(n, -1)
+        points = align(landmarks, self.neutral).points.reshape(n, -1)
         seen = np.isfinite(points).all(axis=1)
         psi = np.full((n, ICT53.dimension), np.nan, np.float32)
         for name in np.unique(recordings[seen]):

@@ -1,0 +1,146 @@
+"""``dfe build``: makes again, from their sources, the artefacts that the library ships (each has a card)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dfe_lib import artefacts, frames
+from dfe_lib.data import manifest
+from dfe_lib.errors import ConfigError, choices
+from dfe_lib.paths import ASSETS
+from dfe_lib.space import ICT53
+
+_RENDERED = "faces rendered from ICT-FaceKit (MIT, © 2020 USC ICT), detected by MediaPipe FaceLandmarker (Apache-2.0)"
+
+# Freely licensed clips whose landmark tracks (our measurements, not the clips) are shipped.
+TRACKS = ("head-pose-face-detection-female.gif", "head-pose-face-detection-male.gif", "yes.mkv", "please.mkv", "walk.mkv")
+
+
+def ict53(folder: Path) -> dict:
+    """Names and metric of the 53 ICT-FaceKit expression coefficients."""
+    from dfe_lib.face.morphable import FACE_VERTICES, load_head
+
+    fields = load_head().expressions[:, :FACE_VERTICES].reshape(ICT53.dimension, -1).astype(np.float64)
+    card = {
+        "kind": "expression-space",
+        "what": "Names and metric G (mm²) of the 53 ICT-FaceKit expression coefficients: mean over vertices 0–9408 "
+        '(part "Face") of the inner products of displacement fields, in mm².',
+        "made_from": "ICT-FaceKit (MIT, © 2020 USC Institute for Creative Technologies), expression shapes",
+        "rebuild": "dfe build ict53",
+        "names": list(ICT53.names),
+    }
+    artefacts.save(folder, {"metric": fields @ fields.T / FACE_VERTICES}, card)
+    return {}
+
+
+def face478(folder: Path) -> dict:
+    """The morphable model on MediaPipe's 478 landmarks."""
+    from dfe_lib.face.training import RenderConfig, first_reference, fit_face478, render_frames
+
+    renders = render_frames(RenderConfig())
+    tensors = fit_face478(renders, first_reference())
+    card = {
+        "kind": "morphable-model",
+        "what": "Neutral face, 20 identity modes and one displacement field per coefficient of ict53 on MediaPipe's "
+        "478 landmarks, in mm, as FaceLandmarker sees them: what it does not see (cheek puff, tongue) is small here.",
+        "made_from": f"{int((~renders.test).sum())} {_RENDERED}",
+        "rebuild": "dfe build face478",
+    }
+    half = {k: v if v.dtype == np.int32 else v.astype(np.float16) for k, v in tensors.items() if k != "neutral"}
+    artefacts.save(folder, {"neutral": tensors["neutral"], **half}, card)
+    return {}
+
+
+def expression_regressor(folder: Path) -> dict:
+    """The map from landmarks to ψ; its figures on held-out subjects go on the card."""
+    from dfe_lib.face.align import reference
+    from dfe_lib.face.evaluation import agreement
+    from dfe_lib.face.training import PENALTY, RenderConfig, centred, fit_regressor, render_frames
+
+    renders = render_frames(RenderConfig())
+    tensors = fit_regressor(renders, reference(), PENALTY)
+    points, psi = centred(renders, reference(), renders.test)
+    expressive = ~renders.neutral[renders.test]
+    figures = agreement(psi[expressive], points[expressive] @ tensors["weights"])
+    card = {
+        "kind": "expression-regressor",
+        "what": "Ridge regression: aligned, neutral-centred landmarks (mm) to the 53 coefficients of ict53.",
+        "made_from": f"{int((~renders.test).sum())} {_RENDERED}; penalty {PENALTY:g} mm²",
+        "rebuild": "dfe build expression-regressor",
+        "held_out_renders": {"frames": int(expressive.sum()), "subjects": RenderConfig().test_subjects, **figures},
+        "limits": "Rendered faces are not people: see notebook 01 for the agreement on real actors.",
+    }
+    artefacts.save(folder, tensors, card)
+    return {k: figures[k] for k in ("mean_r", "variance_explained", "rms_mm")}
+
+
+def extraction_noise(folder: Path) -> dict:
+    """How ψ as measured differs from ψ as rendered, on held-out subjects."""
+    from dfe_lib.face.align import reference
+    from dfe_lib.face.regressor import ExpressionRegressor
+    from dfe_lib.face.training import RenderConfig, centred, noise_model, render_frames
+
+    renders = render_frames(RenderConfig())
+    points, psi = centred(renders, reference(), renders.test)
+    tensors = noise_model(psi, points @ ExpressionRegressor.load().weights)
+    card = {
+        "kind": "noise-model",
+        "what": "measured ψ = gain ∘ ψ + L ε, ε ~ N(0, I); L = residual_cholesky. Per frame; the noise of a video is "
+        "correlated in time, which this does not say.",
+        "made_from": f"{len(psi)} {_RENDERED}, subjects held out from training",
+        "rebuild": "dfe build extraction-noise",
+    }
+    artefacts.save(folder, tensors, card)
+    return {"median_gain": float(np.median(tensors["gain"]))}
+
+
+def tracks(folder: Path) -> dict:
+    """Landmark tracks of a few CC BY clips, so that the demo has real motion without any download."""
+    from dfe_lib.face import extract
+    from dfe_lib.face.landmarks import Landmarker
+
+    kept = {}
+    with Landmarker() as landmarker:
+        for name in TRACKS:
+            table = extract(manifest.locate("intel-sample-videos", name), landmarker=landmarker)
+            points = frames.landmarks(table)
+            table = frames.with_landmarks(table, np.round(points * 16) / 16)  # 1/16 px: a third of the bytes
+            for varying in ("frames_per_second", "dfe_version"):
+                table.attrs.pop(varying)
+            table.attrs["attribution"] = "Landmarks measured on a clip of Intel IoT DevKit sample-videos (CC BY 4.0)"
+            frames.write(table, folder / f"{Path(name).stem}.parquet")
+            kept[name] = len(table)
+    return kept
+
+
+def tokenizer(folder: Path) -> dict:
+    """The default tokenizer."""
+    from dfe_lib.tokens.build import build_default
+
+    return build_default(folder)
+
+
+TARGETS: dict[str, Callable[[Path], dict]] = {
+    "ict53": ict53,
+    "face478": face478,
+    "expression-regressor": expression_regressor,
+    "extraction-noise": extraction_noise,
+    "tracks": tracks,
+    "tokenizer": tokenizer,
+}
+
+
+def build(name: str, folder: Path | None = None) -> dict:
+    """Build one artefact into ``folder`` (by default in place), and return its figures.
+
+    Raises
+    ------
+    ConfigError : unknown name.
+    AssetError : a source is not at hand.
+    """
+    if name not in TARGETS:
+        raise ConfigError(f"nothing to build by that name: {choices(name, TARGETS)}")
+    return TARGETS[name](Path(folder) if folder else ASSETS / name)

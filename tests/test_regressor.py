@@ -1,0 +1,117 @@
+"""The regressor: free of pose by construction, mirror-symmetric, and never silently wrong."""
+
+import numpy as np
+import pytest
+
+from dfe_lib import artefacts
+from dfe_lib.errors import InputError
+from dfe_lib.face import ExpressionRegressor
+from dfe_lib.face.align import align
+from dfe_lib.face.morphable import load_morphable, mirror_landmarks
+from dfe_lib.space import ICT53
+
+
+def picture(points_mm, yaw=0.0, pitch=0.0, roll=0.0, scale=3.0, centre=(320.0, 240.0)):
+    """Landmarks in pixels of faces in mm, under a similarity (picture axes: y down, z away)."""
+    y, p, r = np.radians([yaw, pitch, roll])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    turned = points_mm @ (about_y @ about_x @ about_z).T * scale
+    return (turned * [1, -1, -1] + [*centre, 0]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """A simulated recording: 40 neutral frames, then single expressions."""
+    face = load_morphable("face478")
+    psi = np.zeros((60, 53), np.float32)
+    psi[40:] = np.eye(53, dtype=np.float32)[:20]
+    return picture(face.vertices(psi)), psi
+
+
+@pytest.fixture(scope="module")
+def regressor():
+    return ExpressionRegressor.load()
+
+
+def test_alignment_recovers_a_known_pose():
+    neutral = load_morphable("face478").neutral
+    found = align(picture(neutral[None], yaw=20, pitch=-10, roll=5, scale=2.5, centre=(100, 50)))
+    np.testing.assert_allclose(found.angles[0], [-10, 20, 5], atol=0.01)
+    np.testing.assert_allclose(found.scale, 2.5, rtol=1e-4)
+    np.testing.assert_allclose(found.translation[0], [100, 50], atol=0.05)
+    np.testing.assert_allclose(found.points[0], neutral, atol=0.01)
+
+
+def test_pose_scale_and_place_do_not_change_psi(regressor, clip):
+    _, psi = clip
+    points = load_morphable("face478").vertices(psi)
+    plain = regressor.predict(picture(points))
+    turned = regressor.predict(picture(points, yaw=25, pitch=-12, roll=10, scale=1.4, centre=(900, 100)))
+    np.testing.assert_allclose(plain, turned, atol=2e-3)
+
+
+def test_mirrored_face_gives_mirrored_psi(regressor, clip):
+    landmarks, _ = clip
+    pair = mirror_landmarks(load_morphable("face478").neutral)
+    mirrored = (landmarks * [-1, 1, 1] + [640, 0, 0])[:, pair]
+    expected = ICT53.mirror(regressor.predict(landmarks))
+    assert np.abs(regressor.predict(mirrored) - expected).max() < 0.02
+
+
+def test_neutral_may_be_marked_or_estimated_per_recording(regressor, clip):
+    landmarks, psi = clip
+    marked = regressor.predict(landmarks, neutral=(psi == 0).all(axis=1))
+    np.testing.assert_allclose(marked[:40], 0, atol=1e-4)
+    wide = load_morphable("face478")
+    other = picture(wide.vertices(psi, identity=np.full(5, 1.5, np.float32)))
+    both = np.concatenate([landmarks, other])
+    names = np.repeat(["a", "b"], 60)
+    together = regressor.predict(both, recordings=names)
+    np.testing.assert_allclose(together[:60], regressor.predict(landmarks), atol=1e-5)
+    np.testing.assert_allclose(together[60:], regressor.predict(other), atol=1e-5)
+
+
+def test_frames_without_a_face_are_nan_and_leave_the_others_alone(regressor, clip):
+    landmarks = clip[0].copy()
+    landmarks[::7] = np.nan
+    psi = regressor.predict(landmarks)
+    assert np.isnan(psi[::7]).all() and np.isfinite(np.delete(psi, np.s_[::7], axis=0)).all()
+    assert np.isnan(regressor.predict(np.full((3, 478, 3), np.nan))).all()
+    assert regressor.predict(np.empty((0, 478, 3))).shape == (0, 53)
+
+
+def test_a_single_frame_is_measured_against_the_population(regressor, clip):
+    landmarks, psi = clip
+    jaw = ICT53.names.index("jawOpen")
+    open_mouth = picture(load_morphable("face478").vertices(ICT53.vector(jawOpen=1.0))[None])
+    assert regressor.predict(open_mouth)[0, jaw] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "message"),
+    [
+        (np.ones((2, 468, 3)), "468 points"),
+        (np.ones((2, 478, 2)), "478, 3"),
+        (np.full((1, 478, 3), np.inf), "infinite"),
+        (np.random.default_rng(0).random((2, 478, 3)), "normalised"),
+    ],
+)
+def test_wrong_landmarks_are_refused(regressor, landmarks, message):
+    with pytest.raises(InputError, match=message):
+        regressor.predict(landmarks)
+
+
+def test_labels_must_fit_the_frames(regressor, clip):
+    with pytest.raises(InputError, match="one value per frame"):
+        regressor.predict(clip[0], recordings=["a"])
+    with pytest.raises(InputError, match="marked neutral"):
+        regressor.predict(clip[0], neutral=np.zeros(60, bool))
+
+
+def test_weights_of_another_shape_are_refused(tmp_path):
+    card = {"kind": "expression-regressor", "what": "-", "made_from": "-", "rebuild": "-"}
+    tensors = {"weights": np.zeros((1404, 53), np.float32), "neutral": np.zeros((478, 3), np.float32)}
+    with pytest.raises(InputError, match=r"\(1404, 53\), but \(1434, 53\)"):
+        ExpressionRegressor.load(artefacts.save(tmp_path / "r", tensors, card))
