@@ -131,9 +131,7 @@ def _obtain(entry: Entry, file: File, network: _Network, mirror: bool, bar: tqdm
         except AssetError as error:
             refused = refused or error
             continue
-        if (
-            refused is not None
-        ):  # a bad copy stands before this one: the cache, looked at first, gets a good one
+        if refused is not None:  # a bad copy stands before this one; the cache comes before both
             store(entry, content(entry, file, place), cached(entry, file))
         bar.update(file.bytes)
         return action
@@ -157,8 +155,14 @@ def _download(entry: Entry, file: File, network: _Network, bar: tqdm) -> None:
             part = target.with_name(target.name + ".part")
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
+                resumed = _size(part) > 0
                 network.save(url, part, file, bar)
                 reason = _accept(entry, file, url, part, target)
+                if (
+                    reason is not None and resumed
+                ):  # what lay there may be to blame: once more, from the start
+                    network.save(url, part, file, bar)
+                    reason = _accept(entry, file, url, part, target)
             except requests.RequestException as error:
                 reason = network.failed(url, error)
             except OSError as error:

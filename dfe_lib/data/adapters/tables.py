@@ -1,0 +1,59 @@
+"""CSV tables of other tools, with one clear sentence where a file is not what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dfe_lib.errors import InputError
+
+
+def read_csv(
+    path: str | Path, needs: Sequence[str], what: str, only: Callable[[str], bool] | None = None
+) -> pd.DataFrame:
+    """A CSV file with stripped column names and at least one row.
+
+    Parameters
+    ----------
+    needs : columns that must be there.
+    what : what the file should be, for the message, e.g. ``"an OpenFace CSV"``.
+    only : which columns to read at all, by stripped name; by default every one.
+
+    Raises
+    ------
+    InputError : not a file, not a table, no rows, a needed column missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        kind = "a folder, not a file" if path.is_dir() else "not there"
+        raise InputError(f"{path} is {kind}; expected {what}")
+    keep = None if only is None else (lambda column: only(column.strip()))
+    try:
+        table = pd.read_csv(path, usecols=keep, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not readable as {what} ({str(error).splitlines()[0]})") from error
+    table.columns = table.columns.str.strip()
+    for name in needs:
+        if name not in table.columns:
+            has = ", ".join(table.columns[:8])
+            raise InputError(f"{path} is not {what}: it lacks the column '{name}' (it has {has}…)")
+    if table.empty:
+        raise InputError(f"{path} has a header but no rows; expected {what}")
+    return table
+
+
+def numbers(table: pd.DataFrame, names: Iterable[str], path: str | Path) -> np.ndarray:
+    """(n, k) float64 values of numeric columns; empty cells become NaN.
+
+    Raises
+    ------
+    InputError : naming the column that holds text.
+    """
+    values = table[list(names)]
+    for name, dtype in values.dtypes.items():
+        if dtype.kind not in "iufb":
+            raise InputError(f"{path}: column '{name}' must hold numbers, but holds {table[name].iloc[0]!r}")
+    return values.to_numpy(dtype=np.float64, copy=True)
