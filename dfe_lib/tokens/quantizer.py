@@ -1,0 +1,240 @@
+"""Residual vector quantisation with one codebook for all stages and a positive gain per stage.
+
+A vector is written as ``Σ_s g_s E[c_s]``. Stage s quantises what the stages before it left; the gains carry the
+falling scale, so the same code can be a large movement at stage 0 and a small correction at stage 3.
+
+The codebook and the gains learn by gradient from whatever loss is taken on ``values``; the vector that was
+quantised receives exactly that gradient too (straight through), however many stages there are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from dfe_lib.errors import ConfigError, InputError
+from dfe_lib.tokens.search import search
+
+
+class Quantized(NamedTuple):
+    """What a forward pass yields.
+
+    Attributes
+    ----------
+    values : (n, L) ``Σ_s g_s E[c_s]``, 0 in masked rows; differentiable in the input, the codebook and the gains.
+    codes : (n, S) int64, -1 in masked rows.
+    commitment : (S,) mean squared distance from the input to its sum after each stage; differentiable in the
+        input only.
+    """
+
+    values: torch.Tensor
+    codes: torch.Tensor
+    commitment: torch.Tensor
+
+
+class ResidualQuantizer(nn.Module):
+    """Shared-codebook residual quantiser.
+
+    Parameters
+    ----------
+    dimension : L, of the vectors.
+    codes : K ≥ 2.
+    stages : S ≥ 1.
+
+    Attributes
+    ----------
+    codebook : (K, L) parameter; the one and only, used by every stage.
+    usage : (S, K) int64 buffer; how often each code was chosen in training since :meth:`reset_usage`.
+
+    Raises
+    ------
+    ConfigError : K < 2, K > 32767 (codes are kept as int16), or S < 1.
+
+    Examples
+    --------
+    >>> quantizer = ResidualQuantizer(dimension=3, codes=8, stages=2).eval()
+    >>> out = quantizer(torch.randn(5, 3))
+    >>> torch.equal(quantizer.decode(out.codes), out.values)
+    True
+    """
+
+    def __init__(self, dimension: int, codes: int = 256, stages: int = 6):
+        super().__init__()
+        if not 2 <= codes <= 32767:
+            raise ConfigError(f"a codebook holds 2 to 32767 codes, got codes={codes}")
+        if stages < 1:
+            raise ConfigError(f"at least one stage is needed, got stages={stages}")
+        self.codebook = nn.Parameter(
+            torch.randn(codes, dimension, generator=torch.Generator().manual_seed(0))
+        )
+        self.log_gains = nn.Parameter(-0.7 * torch.arange(stages, dtype=torch.float32))  # halves, roughly
+        self.register_buffer("usage", torch.zeros(stages, codes, dtype=torch.int64))
+        self.frozen = False
+
+    @property
+    def stages(self) -> int:
+        return len(self.log_gains)
+
+    @property
+    def gains(self) -> torch.Tensor:
+        """(S,) positive; the first is 1, which fixes the scale that codebook and gains could else trade."""
+        return torch.exp(self.log_gains - self.log_gains[0])
+
+    def freeze(self, frozen: bool = True) -> ResidualQuantizer:
+        """Stop (or resume) learning: no gradient to codebook and gains, and no counting of usage."""
+        self.frozen = frozen
+        self.codebook.requires_grad_(not frozen)
+        self.log_gains.requires_grad_(not frozen)
+        return self
+
+    def encode(self, z: torch.Tensor, stages: int | None = None, width: int = 1) -> torch.Tensor:
+        """(n, stages) int64 codes of (n, L) vectors, greedy or by a beam of ``width``; no gradient."""
+        stages = self._check_stages(self.stages if stages is None else stages)
+        with torch.no_grad():
+            return search(z, self.codebook, self.gains[:stages], width)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """(n, L) values of (n, s) codes; fewer columns than stages decode as a prefix."""
+        return self._terms(codes).sum(dim=1)
+
+    def forward(self, z: torch.Tensor, mask: torch.Tensor | None = None, width: int = 1) -> Quantized:
+        """Quantise (n, L) vectors.
+
+        Parameters
+        ----------
+        mask : (n,) bool, True where a row counts. Other rows get code -1 and value 0 and touch nothing.
+        width : beam width of the search.
+        """
+        if mask is not None and not bool(mask.all()):
+            return self._masked(z, mask, width)
+        codes = self.encode(z, width=width)
+        terms = self._terms(codes)  # (n, S, L)
+        values = terms.sum(dim=1)
+        # Σ over stages of the distance from z to its prefix sum: stage s pulls z to what it chose, none is cut off.
+        prefixes = terms.detach().cumsum(dim=1)
+        commitment = (z[:, None] - prefixes).square().sum(dim=2).mean(dim=0)
+        if self.training and not self.frozen:
+            self.usage += count_codes(codes, len(self.codebook))
+        # z − z is 0, so values keep their bits; its gradient is the identity.
+        return Quantized(values + (z - z.detach()), codes, commitment)
+
+    def _masked(self, z: torch.Tensor, mask: torch.Tensor, width: int) -> Quantized:
+        if mask.shape != z.shape[:1]:
+            raise InputError(f"the mask has shape {tuple(mask.shape)}, but {tuple(z.shape[:1])} is needed")
+        if not bool(mask.any()):
+            raise InputError("the mask leaves no frame to quantise")
+        kept = self(z[mask], width=width)
+        values = torch.zeros_like(z).index_put((mask.nonzero(as_tuple=True)[0],), kept.values)
+        codes = torch.full((len(z), self.stages), -1, dtype=torch.long, device=z.device)
+        codes[mask] = kept.codes
+        return Quantized(values, codes, kept.commitment)
+
+    def _terms(self, codes: torch.Tensor) -> torch.Tensor:
+        gains = self.gains[: self._check_stages(codes.shape[1])]
+        return gains[:, None] * functional.embedding(
+            codes, self.codebook
+        )  # embedding: a fast backward on CPUs
+
+    def _check_stages(self, stages: int) -> int:
+        if not 1 <= stages <= self.stages:
+            raise InputError(
+                f"this quantiser has {self.stages} stages, got {stages}; allowed: 1 to {self.stages}"
+            )
+        return stages
+
+    @torch.no_grad()
+    def start(self, x: torch.Tensor, generator: torch.Generator, rounds: int = 3, steps: int = 8) -> None:
+        """Set codebook and gains from data: k-means on the residuals of all stages, brought to one scale.
+
+        Parameters
+        ----------
+        x : (n, L) vectors, n ≥ K; a sample of the training data.
+        rounds : how often the residuals are taken anew with the codebook just found.
+        steps : Lloyd steps per round.
+        """
+        if len(x) < len(self.codebook):
+            raise InputError(
+                f"{len(x)} frames cannot start {len(self.codebook)} codes; give more frames or fewer codes"
+            )
+        self.codebook.copy_(kmeans(x, len(self.codebook), generator, steps))
+        for _ in range(rounds if self.stages > 1 else 0):
+            pool, residual, scale = [x], x, x.square().mean().sqrt()
+            log_gains = [0.0]
+            for s in range(1, self.stages):
+                before = self.gains[s - 1] if s > 1 else 1.0
+                codes = search(residual, self.codebook, torch.ones(1, device=x.device) * before)
+                residual = residual - before * self.codebook[codes[:, 0]]
+                gain = (residual.square().mean().sqrt() / scale).clamp_min(1e-4)
+                log_gains.append(float(gain.log()))
+                self.log_gains[s] = log_gains[-1] + self.log_gains[0]
+                pool.append(residual / gain)
+            pool = torch.cat(pool)
+            keep = torch.randperm(len(pool), generator=generator)[: 2 * len(x)].to(x.device)
+            self.codebook.copy_(kmeans(pool[keep], len(self.codebook), generator, steps))
+
+    @torch.no_grad()
+    def replace_dead(self, x: torch.Tensor, below: int, generator: torch.Generator) -> torch.Tensor:
+        """Give codes chosen fewer than ``below`` times since :meth:`reset_usage` a new place.
+
+        A dead code becomes what a random frame of ``x`` (n, L) still lacks after a random stage.
+
+        Returns
+        -------
+        (m,) int64, the codes replaced, so that an optimiser can forget their moments.
+        """
+        dead = (self.usage.sum(dim=0) < below).nonzero(as_tuple=True)[0]
+        if len(dead) == 0 or self.frozen or not self.training:
+            return dead[:0]
+        row = torch.randint(len(x), (len(dead),), generator=generator).to(x.device)
+        stage = torch.randint(self.stages, (len(dead),), generator=generator).to(x.device)
+        terms = self._terms(self.encode(x[row]))  # (m, S, L)
+        before = torch.arange(self.stages, device=x.device)[None] < stage[:, None]  # (m, S)
+        lacking = x[row] - (terms * before[:, :, None]).sum(dim=1)
+        self.codebook[dead] = lacking / self.gains[stage][:, None]
+        return dead
+
+    def reset_usage(self) -> None:
+        """Begin a new count."""
+        self.usage.zero_()
+
+
+def count_codes(codes: torch.Tensor, n_codes: int) -> torch.Tensor:
+    """(S, K) int64: how often each stage chose each code; codes below 0 are left out.
+
+    >>> count_codes(torch.tensor([[0, 1], [0, 2], [-1, -1]]), 3).tolist()
+    [[2, 0, 0], [0, 1, 1]]
+    """
+    stages = codes.shape[1]
+    offset = torch.arange(stages, device=codes.device) * n_codes
+    flat = (codes + offset)[codes >= 0]
+    return torch.bincount(flat, minlength=stages * n_codes).reshape(stages, n_codes)
+
+
+def perplexity(counts: torch.Tensor) -> torch.Tensor:
+    """(S,) float64 exp of the entropy of each row of counts: the number of codes in even use; 0 where none was.
+
+    >>> [round(p, 6) for p in perplexity(torch.tensor([[5, 5, 0], [9, 0, 0]])).tolist()]
+    [2.0, 1.0]
+    """
+    total = counts.sum(dim=-1, keepdim=True).double()
+    share = counts.double() / total.clamp_min(1)
+    entropy = -(share * share.clamp_min(1e-300).log()).sum(dim=-1)
+    return torch.where(total[..., 0] > 0, entropy.exp(), 0.0)
+
+
+def kmeans(x: torch.Tensor, k: int, generator: torch.Generator, steps: int = 8) -> torch.Tensor:
+    """(k, L) centres by Lloyd's algorithm from k distinct random rows; an empty centre takes the worst-served row."""
+    centres = x[torch.randperm(len(x), generator=generator)[:k].to(x.device)].clone()
+    for _ in range(steps):
+        nearest = search(x, centres, torch.ones(1, device=x.device))[:, 0]
+        count = torch.bincount(nearest, minlength=k)
+        total = torch.zeros_like(centres).index_add_(0, nearest, x)
+        centres = total / count.clamp_min(1)[:, None]
+        empty = (count == 0).nonzero(as_tuple=True)[0]
+        if len(empty):
+            error = (x - centres[nearest]).square().sum(dim=1)
+            centres[empty] = x[error.topk(len(empty)).indices]
+    return centres

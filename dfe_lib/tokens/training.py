@@ -1,0 +1,377 @@
+"""Training of the tokenizer on expression coefficients.
+
+Three phases. *joint*: encoder, codebook and gains learn together. *refine*: codebook and gains learn alone from
+codes that beam search finds, since that is how frames are encoded when it matters. *follow*: the encoder alone
+adapts to the codebook, which is now frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from dfe_lib import frames
+from dfe_lib.errors import ConfigError, InputError, RunError, choices
+from dfe_lib.space import ICT53, ExpressionSpace
+from dfe_lib.tokens.model import RVQVAE, ModelConfig, coefficient_sparsity, orthogonality, sparsity
+from dfe_lib.tokens.quantizer import count_codes, perplexity
+from dfe_lib.tokens.tokenizer import Tokenizer
+
+PHASES = ("joint", "refine", "follow")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(ModelConfig):
+    """How to train. Every value is our choice, found on simulated displays.
+
+    Raises
+    ------
+    ConfigError : a value outside its range.
+    """
+
+    joint_epochs: int = 12  # the held-out error falls by less than 2 % an epoch afterwards
+    refine_epochs: int = 4  # beam search costs about five greedy epochs each; later epochs change little
+    follow_epochs: int = 2  # the encoder starts close to where it ends
+    batch: int = 1024  # each of 256 codes is still seen some 24 times a step
+    learning_rate: float = 1e-3  # of the encoder; the usual value for Adam and a small transformer
+    codebook_rate: float = 1e-2  # of codebook and gains, which are in mm and log units: a hundredth mm a step
+    commitment: float = (
+        0.5  # below, the latent runs away from the codes; above, coarse stages pull it too short
+    )
+    sparsity: float = 0.05  # makes templates visibly more local for some per cent of error
+    orthogonality: float = 0.05  # parts near-duplicates; 256 templates in 53 dimensions cannot be orthogonal
+    refine_beam: int = 4  # a wider beam finds hardly better codes to learn from
+    start_frames: int = 16384  # 64 frames a code for k-means
+    dead_below: int = 8  # uses in an epoch and over all stages, below which a code gets a new place
+    device: str = "auto"  # CUDA, else MPS, else CPU
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        limits = {
+            **{"joint_epochs": 1, "refine_epochs": 0, "follow_epochs": 0, "batch": 1, "refine_beam": 1},
+            **{
+                "start_frames": 1,
+                "dead_below": 0,
+                "commitment": 0,
+                "sparsity": 0,
+                "orthogonality": 0,
+                "seed": 0,
+            },
+        }
+        for name, least in limits.items():
+            if not getattr(self, name) >= least:
+                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("learning_rate", "codebook_rate"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        resolve_device(self.device)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A tokenizer and how it came about.
+
+    Attributes
+    ----------
+    tokenizer : ready for use.
+    history : one row per epoch: ``phase``, ``epoch``, ``loss`` and its parts (``reconstruction`` and
+        ``commitment`` in mm²), ``rms_mm`` on the training frames as they passed, ``dead`` codes replaced,
+        ``perplexity_<stage>`` over the whole epoch, and with held-out frames ``held_out_rms_mm`` (encoder) and
+        ``held_out_beam_mm`` (beam, after refine epochs and at the end of each phase).
+    """
+
+    tokenizer: Tokenizer
+    history: pd.DataFrame
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device for ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises
+    ------
+    ConfigError : unknown, or not present on this machine.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(d for d in ("cuda", "mps", "cpu") if present[d]))
+    if name not in present:
+        raise ConfigError(f"unknown device: {choices(name, ['auto', *present])}")
+    if not present[name]:
+        raise ConfigError(f"device '{name}' is not present on this machine; use device=auto")
+    return torch.device(name)
+
+
+def train(
+    psi: np.ndarray,
+    config: TrainingConfig | None = None,
+    validation: np.ndarray | None = None,
+    space: ExpressionSpace = ICT53,
+    *,
+    displacements: np.ndarray | None = None,
+    progress: bool = True,
+    on_epoch: Callable[[dict], None] | None = None,
+) -> Trained:
+    """Train a tokenizer.
+
+    Parameters
+    ----------
+    psi : (n, d) float32, finite; at least as many frames as codes.
+    config : by default ``TrainingConfig()``.
+    validation : (m, d) frames of subjects that are not in ``psi``; only looked at.
+    displacements : (d, V, 3) mm per unit of each coefficient, for the sparsity term; without it the term is taken
+        on the coefficients.
+    progress : a progress bar, on a terminal.
+    on_epoch : called with each row of the history.
+
+    Raises
+    ------
+    InputError : NaN, wrong dimension, fewer frames than codes, or frames that are all alike.
+    RunError : the loss is no longer finite.
+
+    Examples
+    --------
+    >>> from dfe_lib.data.displays import sample_displays
+    >>> psi = sample_displays(512, np.random.default_rng(0))
+    >>> small = TrainingConfig(codes=16, stages=2, joint_epochs=1, refine_epochs=0, follow_epochs=0)
+    >>> train(psi, small, progress=False).tokenizer.templates.shape
+    (16, 53)
+    """
+    config = TrainingConfig() if config is None else config
+    psi = _check_frames(psi, config, space)
+    held_out = None if validation is None else space.check(validation)
+    run = _Run(psi, config, space, displacements)
+    epochs = [
+        ("joint", config.joint_epochs),
+        ("refine", config.refine_epochs),
+        ("follow", config.follow_epochs),
+    ]
+    history = []
+    with tqdm(
+        total=sum(n for _, n in epochs), desc="tokenizer", unit="epoch", disable=None if progress else True
+    ) as bar:
+        for phase, n in epochs:
+            run.begin(phase, n)
+            for epoch in range(n):
+                row = {"phase": phase, "epoch": len(history) + 1, **run.epoch(may_replace=epoch < 0.7 * n)}
+                if held_out is not None:
+                    row |= run.held_out(held_out, by_beam=phase == "refine" or epoch == n - 1)
+                history.append(row)
+                bar.update()
+                bar.set_postfix(rms_mm=f"{row['rms_mm']:.3f}")
+                if on_epoch is not None:
+                    on_epoch(row)
+    return Trained(run.tokenizer(), pd.DataFrame(history))
+
+
+def _check_frames(psi: np.ndarray, config: TrainingConfig, space: ExpressionSpace) -> np.ndarray:
+    psi = space.check(psi)
+    if len(psi) < config.codes:
+        raise InputError(
+            f"{len(psi)} frames are too few to learn {config.codes} codes; give more frames or set codes lower"
+        )
+    if not np.ptp(psi, axis=0).any():
+        raise InputError(f"all {len(psi)} frames are alike; a codebook needs frames that differ")
+    return psi
+
+
+class _Run:
+    """The state of one training run."""
+
+    def __init__(self, psi, config, space, displacements):
+        self.config, self.space = config, space
+        self.device = resolve_device(config.device)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        with torch.random.fork_rng(devices=[]):  # layers draw their start from torch's global state
+            torch.manual_seed(config.seed)
+            self.model = RVQVAE(space, config)
+        self.psi = torch.from_numpy(psi)
+        spread = self.psi.square().mean(dim=0).sqrt()
+        self.model.encoder.scale.copy_(torch.where(spread > 1e-6, spread, 1.0))
+        self.model.to(self.device).train()
+        self.model.quantizer.start(self._sample(config.start_frames), self.generator)
+        self.metric = torch.from_numpy(space.metric).float().to(self.device)
+        if displacements is None:
+            self.displacements = None
+        else:
+            if np.ndim(displacements) != 3 or len(displacements) != space.dimension:
+                raise InputError(
+                    f"displacements have shape {np.shape(displacements)}, need ({space.dimension}, V, 3)"
+                )
+            self.displacements = torch.as_tensor(displacements, dtype=torch.float32, device=self.device)
+
+    def _sample(self, n: int) -> torch.Tensor:
+        """(n, d) random training frames in metric coordinates."""
+        rows = torch.randperm(len(self.psi), generator=self.generator)[: max(n, self.config.codes)]
+        return self.psi[rows].to(self.device) @ self.model.encoder.whitener
+
+    def begin(self, phase: str, epochs: int) -> None:
+        c, model = self.config, self.model
+        self.phase = phase
+        model.quantizer.freeze(phase == "follow")
+        groups = []
+        if phase != "follow":
+            rate = c.codebook_rate if phase == "joint" else 0.3 * c.codebook_rate
+            groups.append({"params": list(model.quantizer.parameters()), "lr": rate})
+        if phase != "refine":
+            groups.append({"params": list(model.encoder.parameters()), "lr": c.learning_rate})
+        self.optimizer = torch.optim.Adam(groups)
+        steps = max(1, epochs * -(-len(self.psi) // c.batch))
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
+
+    def epoch(self, may_replace: bool) -> dict:
+        """One pass over the training frames."""
+        c, model = self.config, self.model
+        model.train()
+        model.quantizer.reset_usage()
+        sums: dict[str, float] = {}
+        counts = torch.zeros_like(model.quantizer.usage)
+        for rows in torch.randperm(len(self.psi), generator=self.generator).split(c.batch):
+            parts, codes = self._step(self.psi[rows].to(self.device))
+            counts += count_codes(codes, c.codes)
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value * len(rows)
+        dead = self._replace_dead() if may_replace else 0
+        means = {name: value / len(self.psi) for name, value in sums.items()}
+        used = {f"perplexity_{s}": float(p) for s, p in enumerate(perplexity(counts))}
+        return {**means, "rms_mm": means["reconstruction"] ** 0.5, "dead": dead, **used}
+
+    def _step(self, psi: torch.Tensor) -> tuple[dict[str, float], torch.Tensor]:
+        c, model = self.config, self.model
+        refining = self.phase == "refine"
+        out = model(psi, searched=refining, width=c.refine_beam if refining else 1)
+        codebook = model.quantizer.codebook
+        parts = {"reconstruction": out.squared_error.mean(), "commitment": out.quantized.commitment.mean()}
+        loss = parts["reconstruction"] + c.commitment * parts["commitment"]
+        if self.phase != "follow":
+            parts["sparsity"] = (
+                coefficient_sparsity(model.templates, self.metric)
+                if self.displacements is None
+                else sparsity(model.templates, self.displacements)
+            )
+            parts["orthogonality"] = orthogonality(codebook)
+            loss = loss + c.sparsity * parts["sparsity"] + c.orthogonality * parts["orthogonality"]
+        if not torch.isfinite(loss):
+            raise RunError(
+                f"the loss became {loss.item()} in phase '{self.phase}'; lower learning_rate "
+                f"({c.learning_rate}) or codebook_rate ({c.codebook_rate}), or look for outliers in ψ"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        parts["loss"] = loss
+        return {name: float(value.detach()) for name, value in parts.items()}, out.quantized.codes
+
+    def _replace_dead(self) -> int:
+        quantizer = self.model.quantizer
+        dead = quantizer.replace_dead(self._sample(4096), self.config.dead_below, self.generator)
+        state = self.optimizer.state.get(quantizer.codebook, {})
+        for name in ("exp_avg", "exp_avg_sq"):  # moments of the old place mean nothing at the new one
+            if name in state:
+                state[name][dead] = 0
+        return len(dead)
+
+    def held_out(self, psi: np.ndarray, by_beam: bool) -> dict:
+        """RMS error in mm on held-out frames, whole set, by encoder and where asked by beam."""
+        self.model.eval()
+        tokenizer = self.tokenizer()
+        psi_hat = {"held_out_rms_mm": tokenizer.decode(tokenizer.encode(psi, "encoder"))}
+        if by_beam:
+            psi_hat["held_out_beam_mm"] = tokenizer.decode(
+                tokenizer.encode(psi, "beam", self.config.refine_beam)
+            )
+        return {name: float(np.sqrt(np.mean(self.space.norm(psi - p) ** 2))) for name, p in psi_hat.items()}
+
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer.from_model(self.model, self.config, self.space)
+
+
+def split_subjects(subjects: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """(n,) bool, True for held-out rows: about ``share`` of the subjects, at least one, never a part of one.
+
+    Raises
+    ------
+    InputError : fewer than two subjects.
+    """
+    names = np.unique(np.asarray(subjects, dtype=str))
+    if len(names) < 2:
+        raise InputError(f"a split by subject needs at least 2 subjects, got {len(names)}")
+    n = min(len(names) - 1, max(1, round(share * len(names))))
+    return np.isin(np.asarray(subjects, dtype=str), rng.choice(names, size=n, replace=False))
+
+
+def train_from_tables(
+    paths: Iterable[str | Path],
+    out: str | Path,
+    config: Mapping[str, object] | TrainingConfig | None = None,
+    *,
+    recordings: pd.DataFrame | None = None,
+    displacements: np.ndarray | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Train on the ψ columns of frame tables (Parquet) and save the tokenizer.
+
+    A tenth of the subjects is held out. Who is who: ``recordings`` (columns ``recording``, ``subject``, …), else
+    each recording counts as a subject. A single subject is trained on as a whole, without held-out figures.
+
+    Parameters
+    ----------
+    out : folder of the tokenizer; ``history.csv`` is written beside its tensors.
+    config : a configuration, or names and values such as ``{"codes": "64"}``.
+
+    Raises
+    ------
+    InputError : no psi columns, no usable frame, a recording without a subject, or what :func:`train` refuses.
+    ConfigError : an unknown setting.
+    """
+    if not isinstance(config, TrainingConfig):
+        config = TrainingConfig.from_mapping(config or {})
+    paths = [Path(p) for p in paths]
+    columns = ["recording", *(f"psi_{n}" for n in ICT53.names)]
+    parts, names = [], []
+    for batch in frames.stream(paths, columns):
+        psi = batch[columns[1:]].to_numpy(dtype=np.float32)
+        kept = np.isfinite(psi).all(axis=1)
+        parts.append(psi[kept])
+        names.append(batch["recording"].to_numpy(dtype=str)[kept])
+    psi = np.concatenate(parts) if parts else np.empty((0, ICT53.dimension), np.float32)
+    if len(psi) == 0:
+        raise InputError(
+            f"no frame with finite ψ in {', '.join(map(str, paths)) or 'an empty list of tables'}"
+        )
+    subjects = np.concatenate(names)
+    if recordings is not None:
+        subject_of = frames.check_recordings(recordings).set_index("recording")["subject"]
+        unknown = sorted(set(subjects) - set(subject_of.index))
+        if unknown:
+            raise InputError(
+                f"recording '{unknown[0]}' is not in the recording table; every recording needs a subject"
+            )
+        subjects = subject_of.loc[subjects].to_numpy(dtype=str)
+    held = np.zeros(len(psi), dtype=bool)
+    if len(np.unique(subjects)) > 1:
+        held = split_subjects(subjects, 0.1, np.random.default_rng(config.seed))
+    trained = train(
+        psi[~held],
+        config,
+        psi[held] if held.any() else None,
+        displacements=displacements,
+        progress=progress,
+    )
+    trained.tokenizer.card = {
+        "what": f"Tokenizer of expression coefficients, space {ICT53.name}",
+        "made_from": f"{len(psi)} frames of {', '.join(p.name for p in paths)}",
+        "rebuild": "dfe train FRAMES... --out DIR "
+        + " ".join(f"--config {k}={v}" for k, v in asdict(config).items()),
+        "held_out_subjects": sorted(set(subjects[held])),
+    }
+    folder = trained.tokenizer.save(out)
+    trained.history.to_csv(folder / "history.csv", index=False)
+    return trained
