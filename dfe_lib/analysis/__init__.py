@@ -1,0 +1,1 @@
+"""Fidelity, coverage and prediction: what the codings are worth."""
