@@ -56,7 +56,7 @@ class ExplorerState:
     def __post_init__(self):
         if self.codes.ndim != 2 or not len(self.codes) or len(self.codes) != len(self.time_s):
             raise InputError(
-                f"the explorer needs tokens (frames, stages) and one time each; got {self.codes.shape} tokens, "
+                f"the explorer needs tokens (frames, stages) and a time each; got {self.codes.shape} tokens, "
                 f"{len(self.time_s)} times"
             )
         object.__setattr__(self, "stages", self.depth if self.stages is None else self.stages)

@@ -214,9 +214,16 @@ def test_coverage_and_rate_distortion_use_the_codings_colours(ax):
     charts.plot_coverage_curve(pd.DataFrame({"DFE": [0.1, 1.0], "PCA": [0.0, 0.5]}, index=[0.1, 1.0]), ax)
     assert [line.get_color() for line in ax.lines] == [style.colour("DFE"), style.colour("PCA")]
     assert ax.lines[0].get_ydata().tolist() == [10, 100]
-    table = pd.DataFrame({"coding": ["FACS"] * 2, "bits_per_frame": [20, 10], "rms_mm": [1.0, 2.0]})
+    table = pd.DataFrame({"coding": ["FACS"] * 2, "bits": [20, 10], "rms_mm": [1.0, 2.0]})
     second = charts.plot_rate_distortion(table, ax=plt.subplots()[1])
     assert second.lines[0].get_xdata().tolist() == [10, 20], "in order of bits"
+
+
+def test_richness_shows_seen_and_estimated(ax):
+    table = pd.DataFrame({"stages": [1, 2], "seen": [5, 9], "chao1": [6.0, 30.0], "good_turing": [0.9, 0.4]})
+    charts.plot_richness(table, ax)
+    assert {line.get_label(): list(line.get_ydata()) for line in ax.lines}["seen"] == [5, 9]
+    assert [t.get_text() for t in ax.texts] == ["90 %", "40 %"]
 
 
 def test_intervals_run_from_top_to_bottom(ax):

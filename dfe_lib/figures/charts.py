@@ -169,9 +169,29 @@ def plot_coverage_curve(coverage: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_richness(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Distinct token combinations seen, and how many exist at least (Chao1), against the number of stages.
+
+    Parameters
+    ----------
+    table : columns ``stages``, ``seen``, ``chao1`` and ``good_turing`` (0–1, written beside the points).
+    """
+    _needs(table, "stages", "seen", "chao1", "good_turing")
+    ax = axes(ax)
+    ax.plot(table["stages"], table["chao1"], "--", color=colour("DFE"), label="at least (Chao1)")
+    ax.plot(table["stages"], table["seen"], color=colour("DFE"), marker=marker("DFE"), label="seen")
+    for _, row in table.iterrows():
+        text = f"{100 * row['good_turing']:.0f} %"
+        ax.annotate(text, (row["stages"], row["seen"]), (3, -9), textcoords="offset points", fontsize=6)
+    ax.set(xlabel="stages used", ylabel="token combinations", yscale="log", xticks=list(table["stages"]))
+    ax.set_title("per cent: chance that the next frame's is known")
+    ax.legend()
+    return ax
+
+
 def plot_rate_distortion(
     table: pd.DataFrame,
-    x: str = "bits_per_frame",
+    x: str = "bits",
     y: str = "rms_mm",
     coding: str = "coding",
     ax: Axes | None = None,

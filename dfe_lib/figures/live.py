@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
 _HEAT = [[i / 8, to_hex(DISPLACEMENT(i / 8))] for i in range(9)]
 _LIGHTING = {"ambient": 0.5, "diffuse": 0.6, "specular": 0.05, "roughness": 0.9, "fresnel": 0}
-_FRONT = {
-    "eye": {"x": 0, "y": 0, "z": 1.6},
-    "up": {"x": 0, "y": 1, "z": 0},
-    "projection": {"type": "orthographic"},
-}
+# Perspective: plotly lights an orthographic scene from behind.
+_FRONT = {"eye": {"x": 0, "y": 0, "z": 2.2}, "up": {"x": 0, "y": 1, "z": 0}}
 
 
 def live_face(model: Morphable, title: str, heat: bool = False) -> go.FigureWidget:
@@ -40,7 +37,7 @@ def live_face(model: Morphable, title: str, heat: bool = False) -> go.FigureWidg
     # Fixed axes: otherwise the scene would rescale with every expression and hide small movements.
     middle, reach = (model.neutral.max(0) + model.neutral.min(0)) / 2, 0.58 * np.ptp(model.neutral, axis=0)
     scene = {"aspectmode": "manual", "camera": _FRONT}
-    scene["aspectratio"] = dict(zip("xyz", (1.5 * reach / reach.max()).tolist(), strict=True))
+    scene["aspectratio"] = dict(zip("xyz", (1.25 * reach / reach.max()).tolist(), strict=True))
     for axis, m, r in zip("xyz", middle.tolist(), reach.tolist(), strict=True):
         scene[f"{axis}axis"] = {"visible": False, "autorange": False, "range": [m - r, m + r]}
     layout = {"title": _title(title), "scene": scene, "width": 360, "height": 380}
