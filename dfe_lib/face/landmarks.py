@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dfe_lib.data import manifest
-from dfe_lib.errors import InputError
+from dfe_lib.errors import AssetError, InputError
 from dfe_lib.frames import N_LANDMARKS
 
 MODEL = ("mediapipe-face-landmarker", "face_landmarker.task")
@@ -55,9 +55,15 @@ class Landmarker:
 
     def __init__(self, model: str | Path | None = None, blendshapes: bool = False, max_faces: int = MAX_FACES):
         model = Path(model) if model is not None else manifest.locate(*MODEL)
-        import mediapipe as mp
-        from mediapipe.tasks.python import BaseOptions
-        from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
+        try:
+            import mediapipe as mp
+            from mediapipe.tasks.python import BaseOptions
+            from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
+        except (ImportError, OSError) as error:
+            raise AssetError(
+                f"MediaPipe does not start on this machine ({error}); it needs the system's OpenGL ES libraries "
+                "(Debian and Ubuntu: libegl1 and libgles2)"
+            ) from error
 
         self._picture = lambda rgb: mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
         options = FaceLandmarkerOptions(
@@ -119,3 +125,11 @@ def _native_notices_kept() -> Iterator[None]:
         finally:
             os.dup2(original, 2)
             os.close(original)
+
+
+def blendshape_names() -> tuple[str, ...]:
+    """Names of MediaPipe's 52 blendshapes in the order of ``Detection.blendshapes``, as ARKit writes them."""
+    from mediapipe.tasks.python.vision.face_landmarker import Blendshapes
+
+    words = [shape.name.lower().split("_") for shape in Blendshapes]
+    return tuple(first + "".join(word.capitalize() for word in rest) for first, *rest in words)

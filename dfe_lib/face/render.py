@@ -7,7 +7,10 @@ lights, background, blur, noise, JPEG). Rendered faces are simulated data and ar
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.path import Path as Polygon
@@ -90,6 +93,18 @@ def sample_view(rng: np.random.Generator) -> View:
         noise=float(abs(rng.normal(0, 4))),
         jpeg=int(rng.integers(55, 96)),
     )
+
+
+@lru_cache(maxsize=1)
+def can_render() -> bool:
+    """Whether off-screen OpenGL works here; tried in a process of its own, because a bad driver ends the process."""
+    trial = "import pyvista; p = pyvista.Plotter(off_screen=True, window_size=(8, 8)); p.add_mesh(pyvista.Sphere()); "
+    done = subprocess.run(
+        [sys.executable, "-c", trial + "assert p.screenshot(return_img=True).std() > 0"],
+        capture_output=True,
+        timeout=120,
+    )
+    return done.returncode == 0
 
 
 class Renderer:
