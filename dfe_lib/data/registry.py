@@ -19,7 +19,7 @@ from dfe_lib.errors import ConfigError, choices
 
 ACCESS = ("open", "registration", "request", "agreement")
 _TEXTS = ("title", "version", "licence", "access", "citation", "used_for", "manual")
-_OPTIONAL = ("loader", "layout", "caveats", "base_url", "package", "files")
+_OPTIONAL = ("notebooks", "loader", "layout", "caveats", "base_url", "package", "files")
 _FILE_KEYS = ("path", "bytes", "sha256", "urls")
 
 
@@ -40,6 +40,8 @@ class Entry:
     Attributes
     ----------
     access : ``open``, ``registration``, ``request`` or ``agreement``; only open entries are ever downloaded.
+    notebooks : numbers of the notebooks it is for (``"01"``); empty where it serves the library or its tests.
+    loader : dotted name of the function that reads it; empty where there is none yet.
     package : ``<importable package>/<folder>`` when an installed wheel carries the files, else empty.
     files : empty where names and hashes are not known to us.
     """
@@ -52,6 +54,7 @@ class Entry:
     citation: str
     used_for: str
     manual: str
+    notebooks: tuple[str, ...] = ()
     loader: str = ""
     layout: str = ""
     caveats: str = ""
@@ -177,12 +180,15 @@ def _entry(name: str, raw: object, source: str) -> Entry:
         raise ConfigError(f"{where}: a name is made of small letters, digits and single hyphens")
     raw = _mapping(raw, where, _TEXTS, _OPTIONAL)
     for key, value in raw.items():
-        if key != "files" and not (isinstance(value, str) and value.strip()):
+        if key not in ("files", "notebooks") and not (isinstance(value, str) and value.strip()):
             raise ConfigError(f"{where}: '{key}' must be text, but is {value!r}; put it in quotes")
     if raw["access"] not in ACCESS:
         raise ConfigError(f"{where}: unknown access: {choices(raw['access'], ACCESS)}")
     if "package" in raw:
         _relative(raw["package"], f"{where}: package")
+    notebooks = raw.get("notebooks", [])
+    if not (isinstance(notebooks, list) and all(re.fullmatch(r"\d\d", str(n)) for n in notebooks)):
+        raise ConfigError(f"{where}: notebooks must be a list like ['01', '04'], but is {notebooks!r}")
     files = raw.get("files", [])
     if not isinstance(files, list):
         raise ConfigError(f"{where}: 'files' must be a list, but is {files!r:.60}")
@@ -193,7 +199,8 @@ def _entry(name: str, raw: object, source: str) -> Entry:
     folded = [f.path.casefold() for f in parsed]
     for path in {p for p in folded if folded.count(p) > 1}:
         raise ConfigError(f"{where}: the file '{path}' stands twice (capitals do not tell files apart)")
-    return Entry(name, files=parsed, **{k: v for k, v in raw.items() if k not in ("files", "base_url")})
+    texts = {k: v for k, v in raw.items() if k not in ("files", "base_url", "notebooks")}
+    return Entry(name, files=parsed, notebooks=tuple(notebooks), **texts)
 
 
 def _file(raw: object, base: str | None, where: str) -> File:
