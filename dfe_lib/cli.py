@@ -319,7 +319,7 @@ def data_where(name: Annotated[str, typer.Argument(help="An entry.")]) -> None:
 def main() -> None:
     """Entry point: a clear sentence instead of a traceback, and an exit code."""
     try:
-        app()
+        app(prog_name="dfe")
     except DFEError as error:
         if _debug:
             raise

@@ -1,0 +1,64 @@
+"""The trimmed notebooks, end to end, with whatever assets are at hand."""
+
+import json
+
+import pytest
+
+from dfe_lib import report, results, run
+from dfe_lib.notebook import discover
+
+pytestmark = pytest.mark.notebooks
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One complete run of the ci profile, shared by all tests here."""
+    folder = tmp_path_factory.mktemp("results") / "ci"
+    return run.reproduce("ci", folder=folder)
+
+
+def metrics(folder, name):
+    return results.read(folder / name / "metrics.json")
+
+
+def test_every_notebook_runs(finished):
+    assert finished.ok, finished.failed | finished.blocked
+    assert sorted({*finished.ran, *finished.skipped}) == list(discover())
+
+
+def test_each_says_what_it_stands_on_and_shows_something(finished):
+    for name in discover():
+        content = metrics(finished.folder, name)
+        assert content["profile"] == "ci" and content["data"] and content["metrics"]
+        executed = (finished.folder / name / f"{name}.ipynb").read_text()
+        for line in content["data"]:
+            assert f"**Data: {line['source']}**" in executed, f"{name} does not say aloud: {line}"
+
+
+def test_results_name_no_place_on_this_machine(finished):
+    for name in discover():
+        text = json.dumps(metrics(finished.folder, name))
+        assert str(finished.folder) not in text and str(run.REPOSITORY) not in text
+
+
+def test_a_second_run_rests(finished):
+    again = run.reproduce("ci", folder=finished.folder)
+    assert again.ok and not again.ran
+
+
+def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
+    """One notebook that trains and one that stands on its result, each computed once more elsewhere."""
+    again = run.reproduce("ci", ["03"], folder=tmp_path / "ci")
+    assert again.ok, again.failed
+    for name in again.ran:
+        first, second = metrics(finished.folder, name), metrics(again.folder, name)
+        assert first["metrics"] == second["metrics"] and first["data"] == second["data"]
+
+
+def test_the_report_shows_every_notebook(finished):
+    page = report.write(finished.folder)
+    text = page.read_text()
+    for name in discover():
+        assert f'id="{name}"' in text and (page.parent / f"{name}.html").is_file()
+        for figure in metrics(finished.folder, name)["figures"]:
+            assert f"../{name}/{figure}" in text
