@@ -82,11 +82,19 @@ def test_frames_without_a_face_are_nan_and_leave_the_others_alone(regressor, cli
     assert regressor.predict(np.empty((0, 478, 3))).shape == (0, 53)
 
 
-def test_a_single_frame_is_measured_against_the_population(regressor, clip):
-    landmarks, psi = clip
+def test_a_single_frame_is_measured_against_the_population(regressor):
     jaw = ICT53.names.index("jawOpen")
     open_mouth = picture(load_morphable("face478").vertices(ICT53.vector(jawOpen=1.0))[None])
     assert regressor.predict(open_mouth)[0, jaw] > 0.3
+
+
+def test_a_lasting_smile_is_no_neutral(regressor):
+    """In a clip that smiles three quarters of the time the median would call the smile neutral."""
+    psi = np.zeros((80, 53), np.float32)
+    psi[20:] = ICT53.vector(mouthSmile_L=1.0, mouthSmile_R=1.0)
+    found = regressor.predict(picture(load_morphable("face478").vertices(psi)))
+    smile = found[:, ICT53.names.index("mouthSmile_L")]
+    assert smile[20:].mean() > 0.4 and abs(smile[:20].mean()) < 0.1
 
 
 @pytest.mark.parametrize(
