@@ -13,7 +13,7 @@ from dfe_lib.space import ICT53, ExpressionSpace
 
 
 def diversity(templates: np.ndarray, space: ExpressionSpace = ICT53) -> float:
-    """Mean pairwise G-cosine distance (1 − cosine) of K templates, 0 (all alike) to 2, without zero templates.
+    """Mean pairwise G-cosine distance of K templates, 0 (all alike) to 2, without zero templates.
 
     >>> round(diversity(np.stack([ICT53.vector(jawOpen=1.0), ICT53.vector(jawOpen=0.3)])), 6)
     0.0

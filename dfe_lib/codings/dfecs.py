@@ -53,7 +53,7 @@ class DFECS(LinearCoding):
     def fit(self, psi: np.ndarray) -> Self:
         """Learn both levels, levels of quantisation and ranges from (n, d) ψ."""
         psi = check_training(psi, self.space, at_least=10 * self.units)
-        learn = psi[:: max(1, len(psi) // 2500)]
+        learn = psi[:: max(1, len(psi) // 1500)]
         codes, atoms = [], []
         for members in self.space.regions.values():
             members = np.asarray(members)

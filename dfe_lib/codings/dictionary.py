@@ -66,7 +66,7 @@ def coordinate_descent(
 
 
 def learn_dictionary(
-    x: np.ndarray, atoms: int, alpha: float, positive: bool, seed: int, rounds: int = 30
+    x: np.ndarray, atoms: int, alpha: float, positive: bool, seed: int, rounds: int = 40
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sparse dictionary ``x ≈ codes · dictionary`` with unit-norm atoms, by alternation (Mairal et al. 2010).
 
@@ -87,12 +87,8 @@ def learn_dictionary(
     codes : (n, atoms) float64.
     dictionary : (atoms, m) float64.
     """
-    rng = np.random.default_rng(seed)
     length = np.linalg.norm(x, axis=1)
-    # Starts are frames, likelier the larger they are: neutral frames say nothing about movements.
-    weight = length**2 / (length**2).sum()
-    start = rng.choice(len(x), size=atoms, replace=atoms > np.count_nonzero(length), p=weight)
-    dictionary = x[start] / np.maximum(length[start], 1e-12)[:, None]
+    dictionary = _starts(x, atoms, np.random.default_rng(seed))
     low = 0.0 if positive else -np.inf
     codes = np.zeros((len(x), atoms))
     for _ in range(rounds):
@@ -107,3 +103,18 @@ def learn_dictionary(
             dictionary[j] /= max(np.linalg.norm(dictionary[j]), 1e-12)
     codes = coordinate_descent(x, dictionary, low, np.inf, alpha, start=codes, tolerance=1e-3)
     return codes, dictionary
+
+
+def _starts(x: np.ndarray, atoms: int, rng: np.random.Generator) -> np.ndarray:
+    """Frames to start from, each likelier the more of it lies outside the span of those chosen before."""
+    chosen, rest = [], x.copy()
+    for _ in range(atoms):
+        energy = (rest**2).sum(axis=1)
+        if energy.sum() < 1e-9 * (x**2).sum():  # the frames' whole space is spanned: begin again
+            rest = x.copy()
+            energy = (rest**2).sum(axis=1)
+        pick = rng.choice(len(x), p=energy / energy.sum())
+        direction = rest[pick] / np.sqrt(energy[pick])
+        chosen.append(x[pick] / np.linalg.norm(x[pick]))
+        rest = rest - np.outer(rest @ direction, direction)
+    return np.stack(chosen)

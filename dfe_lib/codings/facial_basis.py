@@ -58,7 +58,7 @@ class FacialBasis(LinearCoding):
     def fit(self, psi: np.ndarray) -> Self:
         """Learn the dictionaries, levels and ranges from (n, d) ψ."""
         psi = check_training(psi, self.space, at_least=2 * max(PARTS.values()))
-        learn = psi[:: max(1, len(psi) // 2500)]
+        learn = psi[:: max(1, len(psi) // 1500)]
         membership = np.array([part_of(name) for name in self.space.names])
         templates, l1 = [], []
         for part, units in PARTS.items():

@@ -24,8 +24,8 @@ class ActionUnit:
 
 
 # Our own reading of the FACS definitions in terms of the ARKit shapes. Where ARKit has a shape of the same
-# meaning it is taken at 1; units without one (11, 23, 25) are approximated by the shapes whose skin they
-# move.
+# meaning it is taken at 1; units without one (11, 23, 25) are approximated by shapes whose skin they move.
+# In a set that also has those shapes' own units, such a unit adds nothing and its intensity is not unique.
 ACTION_UNITS: dict[int, ActionUnit] = {
     unit.number: unit
     for unit in (

@@ -1,0 +1,192 @@
+"""Codings: their shared contract, oracles from SciPy and scikit-learn, and what bad input gets."""
+
+import numpy as np
+import pytest
+from scipy.optimize import nnls
+from sklearn import decomposition
+
+from dfe_lib.analysis.fidelity import rms_error, variance_explained
+from dfe_lib.codings import DFECS, FACS, PCA, Coding, FacialBasis, KMeans
+from dfe_lib.codings.base import Grid
+from dfe_lib.codings.dictionary import coordinate_descent, learn_dictionary
+from dfe_lib.codings.facs import ACTION_UNITS, SETS, au_basis
+from dfe_lib.data.displays import sample_displays
+from dfe_lib.errors import InputError
+from dfe_lib.space import ICT53, ExpressionSpace
+
+TRAIN = sample_displays(800, np.random.default_rng(0))
+TEST = sample_displays(200, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    made = [FACS(), FACS("full", sided=True), PCA(), KMeans(64), DFECS(units=8), FacialBasis()]
+    return {coding.name: coding.fit(TRAIN) for coding in made}
+
+
+NAMES = ["FACS openface", "FACS full sided", "PCA", "k-means", "DFECS", "Facial Basis"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contract(fitted, name, tmp_path):
+    coding = fitted[name]
+    assert isinstance(coding, Coding)
+    codes = coding.encode(TEST)
+    psi_hat = coding.decode(codes)
+    assert codes.dtype == np.int16 and codes.min() >= 0
+    assert psi_hat.dtype == np.float32 and psi_hat.shape == TEST.shape
+    assert coding.templates.dtype == np.float32 and coding.templates.shape[1] == ICT53.dimension
+    assert variance_explained(TEST, psi_hat) > 0.5
+    loaded = type(coding).load(coding.save(tmp_path / "coding"))
+    assert loaded.bits_per_frame == coding.bits_per_frame
+    np.testing.assert_array_equal(loaded.encode(TEST), codes)
+    np.testing.assert_array_equal(loaded.decode(codes), psi_hat)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_undetected_frames_decode_to_nan_and_leave_their_neighbours_alone(fitted, name):
+    codes = fitted[name].encode(TEST[:3])
+    alone = fitted[name].decode(codes)
+    codes[1] = -1
+    psi_hat = fitted[name].decode(codes)
+    assert np.isnan(psi_hat[1]).all()
+    np.testing.assert_array_equal(psi_hat[[0, 2]], alone[[0, 2]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_frames_and_codes_are_refused(fitted, name):
+    coding = fitted[name]
+    broken = TEST[:2].copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(InputError, match="1 of 2 rows"):
+        coding.encode(broken)
+    with pytest.raises(InputError, match="53"):
+        coding.encode(TEST[:, :50])
+    assert len(coding.encode(TEST[:0])) == 0
+    codes = coding.encode(TEST[:1]).astype(int)
+    with pytest.raises(InputError):
+        coding.decode(codes + 5000)
+    with pytest.raises(InputError):
+        coding.decode(np.concatenate([codes, codes], axis=1))
+
+
+@pytest.mark.parametrize("make", [PCA, lambda: KMeans(2), DFECS, FacialBasis])
+def test_nothing_is_learnt_from_bad_training_frames(make):
+    with pytest.raises(InputError, match="same expression"):
+        make().fit(np.tile(TRAIN[:1], (300, 1)))
+    with pytest.raises(InputError, match="at least"):
+        make().fit(TRAIN[:1])
+    with pytest.raises(InputError, match="NaN"):
+        make().fit(np.full_like(TRAIN, np.nan))
+    with pytest.raises(InputError, match="not fitted"):
+        make().encode(TEST)
+
+
+@pytest.mark.parametrize("make", [PCA, lambda bits: DFECS(bits, units=8), FacialBasis])
+def test_budgets_are_kept_and_more_bits_do_not_hurt(make):
+    small, large = make(bits=16).fit(TRAIN), make(bits=60).fit(TRAIN)
+    assert small.bits_per_frame <= 16 and large.bits_per_frame <= 60
+    assert rms_error(TEST, large.decode(large.encode(TEST))) < rms_error(
+        TEST, small.decode(small.encode(TEST))
+    )
+    with pytest.raises(InputError, match="too few"):
+        make(bits=0.5).fit(TRAIN)
+
+
+def test_another_space_or_coding_is_refused_by_name(fitted, tmp_path):
+    path = fitted["PCA"].save(tmp_path / "pca")
+    other = ExpressionSpace("flame50", tuple(f"e{i}" for i in range(53)), np.eye(53))
+    with pytest.raises(InputError, match="'ict53'.*'flame50'"):
+        PCA.load(path, space=other)
+    with pytest.raises(InputError, match="PCA coding, but KMeans"):
+        KMeans.load(path)
+    with pytest.raises(InputError, match="flame50"):
+        FACS(space=other)
+
+
+@pytest.mark.parametrize("aus", ["openface", "pyfeat"])
+def test_coordinate_descent_equals_scipy_nnls(aus):
+    atoms = au_basis(aus)[1] @ ICT53.whitener
+    targets = TEST[:60] @ ICT53.whitener
+    ours = coordinate_descent(targets, atoms, 0.0, np.inf, sweeps=3000, tolerance=1e-9)
+    theirs = np.stack([nnls(atoms.T, t)[0] for t in targets])
+    np.testing.assert_allclose(ours @ atoms, theirs @ atoms, atol=1e-4)
+    if aus == "openface":  # in the other set AU11 and AU23 are mixtures of its own units
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_coordinate_descent_on_a_grid_stays_there_and_cannot_be_improved_by_one_step():
+    atoms = au_basis()[1] @ ICT53.whitener
+    targets = TEST[:20] @ ICT53.whitener
+    step = np.full(len(atoms), 0.2)
+    x = coordinate_descent(targets, atoms, 0.0, 1.0, step=step)
+    np.testing.assert_allclose(x / 0.2, np.rint(x / 0.2), atol=1e-9)
+    error = ((targets - x @ atoms) ** 2).sum(axis=1)
+    for j in range(len(atoms)):
+        for move in (-0.2, 0.2):
+            moved = x.copy()
+            moved[:, j] = np.clip(moved[:, j] + move, 0, 1)
+            assert (((targets - moved @ atoms) ** 2).sum(axis=1) >= error - 1e-9).all()
+
+
+def test_dictionary_finds_planted_atoms():
+    rng = np.random.default_rng(0)
+    planted = rng.normal(size=(6, 12))
+    planted /= np.linalg.norm(planted, axis=1, keepdims=True)
+    codes = rng.exponential(1, (1500, 6)) * (rng.random((1500, 6)) < 0.25)
+    _, found = learn_dictionary(codes @ planted, 6, alpha=0.02, positive=True, seed=0, rounds=100)
+    assert (found @ planted.T).max(axis=0).min() > 0.95
+
+
+def test_pca_equals_scikit_learn(fitted):
+    model = decomposition.PCA(svd_solver="full").fit(TRAIN.astype(np.float64) @ ICT53.whitener)
+    pca = fitted["PCA"]
+    k = len(pca.templates)
+    inside = pca.coefficients(TEST)
+    expected = np.clip(model.transform(TEST @ ICT53.whitener)[:, :k], pca.grid.low, pca.grid.high)
+    np.testing.assert_allclose(inside, expected, atol=1e-4)
+
+
+def test_facs_reads_back_what_a_coder_would_write():
+    coding = FACS()
+    _, basis = au_basis()
+    written = np.zeros((3, 17), dtype=np.int16)
+    written[0, coding.names.index("AU12")] = 4
+    written[1, [coding.names.index("AU01"), coding.names.index("AU26")]] = 2, 5
+    np.testing.assert_array_equal(coding.encode(written / 5 @ basis), written)
+    assert coding.bits_per_frame == pytest.approx(17 * np.log2(6))
+
+
+def test_only_sided_facs_sees_a_one_sided_smile():
+    smirk = ICT53.vector(mouthSmile_L=0.8)[None]
+    plain, sided = FACS(), FACS(sided=True)
+    assert rms_error(smirk, sided.decode(sided.encode(smirk))) < 0.05
+    assert rms_error(smirk, plain.decode(plain.encode(smirk))) > 0.5
+    assert dict(zip(sided.names, sided.encode(smirk)[0], strict=True))["AU12_L"] == 4
+
+
+def test_au_table_names_only_known_coefficients():
+    for unit in ACTION_UNITS.values():
+        for name in unit.moves:
+            assert {name, f"{name}_L", f"{name}_R"} & set(ICT53.names), (unit.number, name)
+    for aus, size in (("openface", 17), ("pyfeat", 20), ("full", 25)):
+        names, basis = au_basis(aus)
+        assert len(SETS[aus]) == len(names) == size
+        assert (np.abs(basis).sum(axis=1) > 0).all()
+    with pytest.raises(InputError, match="openface, pyfeat, full"):
+        au_basis("openfase")
+
+
+def test_facial_basis_units_stay_in_their_part(fitted):
+    for template in fitted["Facial Basis"].templates:
+        moved = {n for n, v in zip(ICT53.names, template, strict=True) if abs(v) > 1e-6}
+        parts = {"brow" if n.startswith("brow") else "eye" if n.startswith("eye") else "rest" for n in moved}
+        assert len(parts) == 1
+
+
+def test_grid_ends_and_nearest_level():
+    grid = Grid(np.array([-1.0]), np.array([1.0]), np.array([5]))
+    np.testing.assert_array_equal(
+        grid.quantise(np.array([[-9.0], [0.2], [0.3], [9.0]])).ravel(), [0, 2, 3, 4]
+    )
+    assert grid.bits == pytest.approx(np.log2(5))
