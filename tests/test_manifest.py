@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfe_lib import paths
+from dfe_lib.data import inventory, registry
 from dfe_lib.data import manifest as m
-from dfe_lib.data import registry
 from dfe_lib.errors import AssetError, ConfigError
 
 GOOD = b"landmarks and more landmarks\n" * 40
@@ -121,6 +121,8 @@ def test_photographs_come_from_installed_packages(rooms):
         ({"base_url": "ftp://example.org/"}, "not an http"),
         ({"base_url": "https://example.org/data"}, "must end in '/'"),
         ({"package": "../matplotlib"}, "plain relative path"),
+        ({"notebooks": ["1st"]}, "must be a list like"),
+        ({"notebooks": "01"}, "must be a list like"),
         ({"files": "a.txt"}, "must be a list"),
         ({"files": [file("/etc/passwd")]}, "plain relative path"),
         ({"files": [file("a/../../b")]}, "plain relative path"),
@@ -326,3 +328,46 @@ def test_the_list_tells_what_is_at_hand(rooms, tmp_path):
     text = m.where("one", manifest=found)
     assert str(rooms[1] / "one/a/b.txt") in text and "https://example.org/data/c.txt" in text
     assert "not known to us" in m.where("three", manifest=found)
+
+
+# ---------------------------------------------------------------- the inventory
+
+
+def test_how_far_away_the_data_are(rooms, tmp_path):
+    entries = {
+        "here": entry([file()], notebooks=["01", "03"]),
+        "near": entry([file()], notebooks=["03"]),
+        "open": entry(),
+        "gated": entry(access="request", notebooks=["05"]),
+        "granted": entry(access="agreement", notebooks=["05"]),
+    }
+    found = registry.load_manifest(written(tmp_path, entries))
+    put(rooms[1], GOOD, "here/a/b.txt")
+    put(rooms[0], b"x", "granted/labels.csv")
+    assert inventory.reach(found).to_dict() == {
+        "here": "at hand",
+        "near": "can be fetched",
+        "open": "open, by hand",
+        "gated": "ask the owners",
+        "granted": "at hand",
+    }
+    grid = inventory.reach_by_notebook(found)
+    assert grid.columns.tolist() == ["01", "03", "05"] and "open" not in grid.index
+    assert grid.loc["here"].tolist()[:2] == [0, 0] and grid["05"].dropna().to_dict() == {
+        "gated": 3,
+        "granted": 0,
+    }
+
+
+def test_everything_that_ships_has_a_card_or_is_a_track():
+    table = inventory.shipped().set_index("artefact")
+    assert (table.drop(index="tracks", errors="ignore")["rebuild"] != "").all()
+    assert table["KB"].sum() < 8000
+    if "tracks" in table.index:
+        assert list((paths.ASSETS / "tracks").glob("*.parquet"))
+
+
+def test_notebooks_that_the_registry_names_exist():
+    there = {p.name[:2] for p in paths.NOTEBOOKS.glob("*.ipynb")}
+    named = {n for e in m.load_manifest().entries.values() for n in e.notebooks}
+    assert named <= there

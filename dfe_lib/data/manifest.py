@@ -160,7 +160,7 @@ def list_rows(manifest: Manifest | None = None) -> pd.DataFrame:
             "access": [e.access for e in entries],
             "licence": [e.licence for e in entries],
             "files": [len(e.files) for e in entries],
-            "MB": [round(e.bytes / 1e6, 1) for e in entries],
+            "MB": [round(e.bytes / 1e6, 2) for e in entries],
             "at_hand": [_at_hand(e) for e in entries],
             "used_for": [e.used_for for e in entries],
         }
