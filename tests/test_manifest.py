@@ -180,8 +180,8 @@ def test_an_accepted_path_never_leaves_its_entry(path):
         registry._relative(path, "here")
     except ConfigError:
         return
-    joined = os.path.normpath(PurePosixPath("/root/entry") / path)
-    assert joined.startswith("/root/entry/") and joined == f"/root/entry/{path}"
+    joined = os.path.normpath(PurePosixPath("/store/entry") / path)
+    assert joined.startswith("/store/entry/") and joined == f"/store/entry/{path}"
 
 
 def test_urls_are_base_url_and_quoted_path_or_what_the_file_says(tmp_path):
