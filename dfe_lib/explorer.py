@@ -18,8 +18,8 @@ import pandas as pd
 
 from dfe_lib import frames
 from dfe_lib.errors import InputError
-from dfe_lib.figures.faces import template_names
-from dfe_lib.figures.live import live_face, live_timeline, move_face, move_timeline
+from dfe_lib.figures import live
+from dfe_lib.figures.naming import template_names
 from dfe_lib.paths import ASSETS
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Explorer(widgets.VBox):
         self._names = template_names(tokenizer.templates, tokenizer.space)
         self._quiet = False  # set while the program itself moves a control
         self._build(list(dict.fromkeys(table["recording"])))
-        super().__init__([self.status, self._top, self._chip_row, self._faces, self._bottom, self.timeline])
+        super().__init__([self.status, self._top, self._chip_row, self.figure, self._bottom])
         self._open(self.recording.value)
 
     def _build(self, recordings: list[str]) -> None:
@@ -163,9 +163,7 @@ class Explorer(widgets.VBox):
             )
             for s in range(depth)
         ]
-        self.face = live_face(self._model, "face made of the tokens that are on")
-        self.template = live_face(self._model, "what the chosen token moves", heat=True)
-        self.timeline = live_timeline(depth, "where the chosen token is used (click to go there)")
+        self.figure = live.live_figure(self._model, depth)
         widgets.jslink((self.play, "value"), (self.frame, "value"))
         for control, change in (
             (self.frame, ExplorerState.at),
@@ -178,13 +176,12 @@ class Explorer(widgets.VBox):
         for s in range(depth):
             self.chips[s].observe(lambda _, s=s: self._apply(ExplorerState.toggled, s), "value")
             self.looks[s].on_click(lambda _, s=s: self._look(s))
-        self.timeline.data[0].on_click(self._jump)
+        self.figure.data[live.PLACES].on_click(self._jump)
         self._top = widgets.VBox(
             [self.recording, widgets.HBox([self.frame, self.play]), self.stages, self.amplitude]
         )
         pairs = [widgets.VBox(pair) for pair in zip(self.chips, self.looks, strict=True)]
         self._chip_row = widgets.HBox(pairs, layout={"flex_flow": "row wrap"})
-        self._faces = widgets.HBox([self.face, self.template], layout={"flex_flow": "row wrap"})
         self._bottom = widgets.VBox([self.token, self.place])
 
     def _open(self, recording: str) -> None:
@@ -227,18 +224,19 @@ class Explorer(widgets.VBox):
         now = self.state
         scaled = before is None or before.amplitude != now.amplitude
         self._show_chips()
-        move_face(self.face, self._model.vertices(now.psi()))
+        live.move_face(self.figure, live.FACE, self._model.vertices(now.psi()))
         if scaled or before.token != now.token:
             vertices = self._model.vertices(now.template_psi())
-            move_face(self.template, vertices, np.linalg.norm(vertices - self._model.neutral, axis=1))
+            live.move_face(
+                self.figure, live.TEMPLATE, vertices, np.linalg.norm(vertices - self._model.neutral, axis=1)
+            )
         if before is None or before.token != now.token:
             at, stage = now.places()
-            move_timeline(self.timeline, now.time_s[at], stage + 1, now.time_s)
+            live.move_marks(self.figure, now.time_s[at], stage + 1, now.time_s)
             name, times = html.escape(self._names[now.token]), len(at)
             self.place.value = f"Token <b>{now.token}</b>: {name}. Used {times} times in this recording."
         if before is None or before.frame != now.frame:
-            x = float(now.time_s[now.frame])
-            self.timeline.layout.shapes[0].update(x0=x, x1=x)
+            live.move_present(self.figure, float(now.time_s[now.frame]))
         moved = float(self._tokenizer.space.norm(now.psi()))
         what = f"face moved by {moved:.2f} mm RMS" if now.detected else "<b>no face in this frame</b>"
         self.status.value = (

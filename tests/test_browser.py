@@ -119,18 +119,20 @@ def chips(page):
 
 
 def picture(page, which: int) -> np.ndarray:
-    """(H, W, 3) uint8 of one of the two faces."""
+    """(H, W, 3) uint8: the face (0) or the template (1)."""
     import io
 
     from PIL import Image
 
     page.wait_for_timeout(800)  # WebGL draws in the next animation frames and says nothing when done
-    shot = page.locator(".js-plotly-plot").nth(which).screenshot()
-    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
+    shot = page.locator(".js-plotly-plot").screenshot()
+    whole = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
+    height, width = int(0.7 * whole.shape[0]), whole.shape[1] // 2
+    return whole[30:height, which * width : (which + 1) * width]
 
 
 def test_the_face_is_drawn(page):
-    rgb = picture(page, 0)[40:].astype(int)
+    rgb = picture(page, 0).astype(int)
     skin = (np.ptp(rgb, axis=2) < 40) & (rgb.max(axis=2) < 235)
     assert skin.mean() > 0.15, "a grey face fills a good part of the picture"
 
@@ -151,7 +153,7 @@ def test_show_explains_the_token_of_a_chip(page):
     token = re.search(r"\d+", button.inner_text())[0]
     button.click()
     page.get_by_text(re.compile(rf"^Token {token}: .+ Used \d+ times in this recording\.$")).wait_for()
-    rgb = picture(page, 1)[40:].astype(int)
+    rgb = picture(page, 1).astype(int)
     assert ((rgb[..., 0] - rgb[..., 2]) > 60).any(), "what the token moves is hot"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from dfe_lib.errors import InputError
 from dfe_lib.explorer import Explorer, ExplorerState
+from dfe_lib.figures import live
 from dfe_lib.frames import frame_table, with_psi
 from dfe_lib.space import ICT53
 
@@ -104,7 +105,7 @@ def test_unknown_token(state, token):
 
 
 def test_state_needs_frames():
-    with pytest.raises(InputError, match="one time each"):
+    with pytest.raises(InputError, match="a time each"):
         ExplorerState(Tokens(), np.zeros((2, 2), int), np.zeros(3))
 
 
@@ -115,12 +116,12 @@ def test_opens_at_the_first_face(explorer):
 
 
 def test_a_chip_takes_its_token_out_of_the_face(explorer):
-    before = np.array(explorer.face.data[0].y)
+    before = np.array(explorer.figure.data[live.FACE].y)
     explorer.chips[0].value = False
-    after = np.array(explorer.face.data[0].y)
+    after = np.array(explorer.figure.data[live.FACE].y)
     np.testing.assert_allclose(before - after, 1.0)
     explorer.chips[0].value = True
-    np.testing.assert_allclose(explorer.face.data[0].y, before)
+    np.testing.assert_allclose(explorer.figure.data[live.FACE].y, before)
 
 
 def test_stage_slider_switches_chips_off_and_back(explorer):
@@ -134,15 +135,15 @@ def test_lost_frame_is_said_aloud(explorer):
     explorer.frame.value = 3
     assert "no face" in explorer.status.value and 'role="status"' in explorer.status.value
     assert all(c.disabled and not c.value for c in explorer.chips)
-    np.testing.assert_allclose(explorer.face.data[0].y, Model.neutral[:, 1])
+    np.testing.assert_allclose(explorer.figure.data[live.FACE].y, Model.neutral[:, 1])
 
 
 def test_choosing_a_token_shows_its_heat_and_places(explorer):
     explorer.token.value = 2
-    np.testing.assert_allclose(explorer.template.data[0].intensity, 1.0)
+    np.testing.assert_allclose(explorer.figure.data[live.TEMPLATE].intensity, 1.0)
     at, stage = explorer.state.places()
-    np.testing.assert_allclose(explorer.timeline.data[0].x, at / 25)
-    np.testing.assert_allclose(explorer.timeline.data[0].y, stage + 1)
+    np.testing.assert_allclose(explorer.figure.data[live.PLACES].x, at / 25)
+    np.testing.assert_allclose(explorer.figure.data[live.PLACES].y, stage + 1)
     assert "browDown R" in explorer.place.value
 
 

@@ -14,6 +14,7 @@ from matplotlib.collections import PolyCollection
 
 from dfe_lib.errors import InputError
 from dfe_lib.figures import charts, faces, style
+from dfe_lib.figures.naming import template_names
 from dfe_lib.frames import frame_table, with_psi
 from dfe_lib.space import ICT53
 
@@ -42,9 +43,19 @@ def polygons(ax) -> PolyCollection:
 def test_face_near_triangles_are_drawn_last(ax):
     shuffled = TRIANGLES[[2, 0, 3, 1]]
     faces.plot_face(VERTICES, shuffled, ax)
-    x_of_last = polygons(ax).get_paths()[-1].vertices[:, 0]
-    assert len(polygons(ax).get_paths()) == 4
-    assert x_of_last.min() == 5, "the square in front covers the right half"
+    paths = polygons(ax).get_paths()
+    assert len(paths) == 4 * 4, "coarse triangles are cut into four"
+    width = [np.ptp(p.vertices[:, 0]) for p in paths]
+    assert width == [5.0] * 8 + [2.5] * 8, "the narrow square, in front, comes last"
+
+
+def test_cut_triangles_cover_the_same_area():
+    corners = np.random.default_rng(0).normal(size=(7, 3, 5))
+    parts = faces._split(corners)
+    edges = [np.diff(c[..., :3], axis=1) for c in (corners, parts)]
+    areas = [np.linalg.norm(np.cross(e[:, 0], e[:, 1]), axis=1).sum() for e in edges]
+    np.testing.assert_allclose(*areas)
+    assert parts.shape == (28, 3, 5)
 
 
 def test_face_from_behind_is_empty(ax):
@@ -105,7 +116,7 @@ def test_face_row_shares_scale_and_limits():
 class Model:
     """A square whose corners coefficient 0 lifts; enough of a morphable model to draw."""
 
-    neutral, triangles = VERTICES, TRIANGLES
+    neutral, triangles, landmarks68 = VERTICES, TRIANGLES, np.empty(0, int)
 
     def vertices(self, psi):
         psi = np.asarray(psi)
@@ -266,5 +277,5 @@ def test_training_names_the_nearest_column():
 def test_template_names_join_sides_and_tell_the_sign():
     both = ICT53.vector(mouthSmile_L=1.0, mouthSmile_R=0.9)
     one = ICT53.vector(browDown_L=-1.0)
-    names = faces.template_names(np.stack([both, one, 0 * one]), ICT53)
+    names = template_names(np.stack([both, one, 0 * one]), ICT53)
     assert names == ["mouthSmile L+R", "−browDown L", "still"]

@@ -184,6 +184,7 @@ def plot_richness(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         text = f"{100 * row['good_turing']:.0f} %"
         ax.annotate(text, (row["stages"], row["seen"]), (3, -9), textcoords="offset points", fontsize=6)
     ax.set(xlabel="stages used", ylabel="token combinations", yscale="log", xticks=list(table["stages"]))
+    ax.margins(x=0.1, y=0.12)
     ax.set_title("per cent: chance that the next frame's is known")
     ax.legend()
     return ax

@@ -22,10 +22,10 @@ from dfe_lib.figures.style import DISPLACEMENT, SKIN, axes
 
 if TYPE_CHECKING:
     from dfe_lib.face.morphable import Morphable
-    from dfe_lib.space import ExpressionSpace
 
 _LIGHT = np.array([-0.35, 0.45, 0.82])  # from above, the viewer's left, and in front
 _AMBIENT = 0.42  # share of light that reaches every triangle
+_COARSE = 4000  # meshes with fewer triangles are refined before shading
 
 
 def plot_face(
@@ -63,14 +63,23 @@ def plot_face(
     >>> plot_face(model.vertices(ICT53.vector(jawOpen=0.8)), model.triangles, yaw=20)  # doctest: +SKIP
     """
     vertices, triangles = _check(vertices, triangles)
+    heat = None if colour is None or isinstance(colour, str) else np.asarray(colour, dtype=float)
+    if heat is not None and heat.shape != (len(vertices),):
+        raise InputError(
+            f"colour has shape {heat.shape}; one value per vertex, ({len(vertices)},), is needed"
+        )
     ax = axes(ax)
     seen = vertices @ _turn(yaw, pitch).T
-    corners = seen[triangles]  # (F, 3 corners, 3)
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    front = np.flatnonzero(flat[:, 2] > 0)
+    normals = _normals(seen, triangles)
+    values = np.column_stack([seen, normals, np.zeros(len(seen)) if heat is None else heat])
+    corners = values[triangles]  # (F, 3 corners, x y z and normal and heat)
+    if len(triangles) < _COARSE:
+        corners = _split(corners)
+    edge = corners[:, 1:, :3] - corners[:, :1, :3]
+    front = np.flatnonzero(np.cross(edge[:, 0], edge[:, 1])[:, 2] > 0)
     order = front[np.argsort(corners[front, :, 2].mean(axis=1))]  # far ones first, near ones over them
+    middle = corners[order].mean(axis=1)
 
-    heat = None if colour is None or isinstance(colour, str) else np.asarray(colour, dtype=float)
     if heat is None:
         base = np.tile(to_rgb(SKIN if colour is None else colour), (len(order), 1))
     else:
@@ -79,11 +88,11 @@ def plot_face(
                 f"colour has shape {heat.shape}; one value per vertex, ({len(vertices)},), is needed"
             )
         scale = Normalize(0, _positive(heat.max() if limit is None else limit))
-        base = DISPLACEMENT(scale(heat[triangles[order]].mean(axis=1)))[:, :3]
+        base = DISPLACEMENT(scale(middle[:, 6]))[:, :3]
         if colourbar:
             bar = ax.figure.colorbar(ScalarMappable(scale, DISPLACEMENT), ax=ax, shrink=0.6, pad=0.02)
             bar.set_label("displacement (mm)")
-    shaded = base * _lambert(flat, triangles, len(vertices))[order, None]
+    shaded = base * _lambert(middle[:, 3:6])[:, None]
     polygons = PolyCollection(corners[order, :, :2], facecolors=shaded, edgecolors=shaded, linewidths=0.25)
     ax.add_collection(polygons, autolim=False)
     return _frame(ax, seen)
@@ -96,6 +105,7 @@ def plot_face_row(
     colours: Sequence[str | np.ndarray | None] | None = None,
     limit: float | None = None,
     columns: int = 8,
+    bottom: float | None = None,
     **view: float,
 ) -> Figure:
     """Draw several faces side by side, at one scale and with one heat scale.
@@ -105,6 +115,7 @@ def plot_face_row(
     faces : list of (V, 3), mm.
     titles, colours : one per face, see :func:`plot_face`; heat shares one ``limit``, shown once as a bar.
     columns : at most so many in a row.
+    bottom : y in mm where the pictures end, to leave the neck out.
     view : ``yaw``, ``pitch``.
 
     Returns
@@ -128,6 +139,7 @@ def plot_face_row(
         if titles is not None:
             ax.set_title(titles[i], fontsize=6)
     low, high = _common_limits(grid.flat[: len(faces)])
+    low[1] = low[1] if bottom is None else max(low[1], bottom)
     for ax in grid.flat[: len(faces)]:
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     if heats:
@@ -189,7 +201,7 @@ def plot_coarse_to_fine(
         faces.append(model.vertices(psi))
         titles.append("measured\n")
         heats.append(None)
-    return plot_face_row(faces, model.triangles, titles, heats, columns=max(len(faces), 1))
+    return plot_face_row(faces, model.triangles, titles, heats, columns=len(faces), bottom=_below_chin(model))
 
 
 def plot_template_gallery(
@@ -221,47 +233,14 @@ def plot_template_gallery(
     faces = list(model.vertices(templates[order]))
     heats = [np.linalg.norm(face - model.neutral, axis=1) for face in faces]
     titles = [f"{k}" if names is None else f"{k}\n{names[k]}" for k in order]
-    return plot_face_row(faces, model.triangles, titles, heats, columns=columns)
+    return plot_face_row(faces, model.triangles, titles, heats, columns=columns, bottom=_below_chin(model))
 
 
-def template_names(templates: np.ndarray, space: ExpressionSpace, count: int = 2) -> list[str]:
-    """Name every template by the coefficients that move the face most.
-
-    A coefficient and its counterpart on the other side count once, as ``L+R``, when both pull alike; a minus
-    says that the template takes the movement back.
-
-    Parameters
-    ----------
-    templates : (K, d).
-    count : at most so many coefficients per name; those below a fifth of the strongest are left out.
-
-    Returns
-    -------
-    K texts, e.g. ``"mouthSmile L+R, cheekSquint L+R"``; ``"still"`` for a template without movement.
-
-    Examples
-    --------
-    >>> template_names(ICT53.vector(mouthSmile_L=1, mouthSmile_R=0.9)[None], ICT53)    # doctest: +SKIP
-    ['mouthSmile L+R']
-    """
-    pull = space.check(templates) * np.sqrt(np.diag(space.metric))  # mm that each coefficient moves by itself
-    other = space.mirror_order
-    names = []
-    for row in pull:
-        parts, told = [], set()
-        for i in np.argsort(-np.abs(row), kind="stable"):
-            if len(parts) == count or np.abs(row[i]) < max(0.2 * np.abs(row).max(), 1e-6):
-                break
-            if i in told:
-                continue
-            paired = (
-                other[i] != i and row[i] * row[other[i]] > 0 and np.abs(row[other[i]]) > 0.5 * np.abs(row[i])
-            )
-            told.update((i, other[i]) if paired else (i,))
-            name = space.names[i].removesuffix("_L").removesuffix("_R") + " L+R" if paired else space.names[i]
-            parts.append(("−" if row[i] < 0 else "") + name.replace("_", " "))
-        names.append(", ".join(parts) or "still")
-    return names
+def _below_chin(model: Morphable) -> float | None:
+    """y in mm that leaves room for an open jaw below the chin; None for a mesh that ends at the chin."""
+    if not len(model.landmarks68):
+        return None
+    return float(model.neutral[model.landmarks68[8], 1]) - 32.0
 
 
 def _check(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -284,15 +263,31 @@ def _turn(yaw: float, pitch: float) -> np.ndarray:
     return about_x @ about_y
 
 
-def _lambert(flat: np.ndarray, triangles: np.ndarray, n: int) -> np.ndarray:
-    """(F,) brightness in 0–1, from normals smoothed over neighbours so that facets do not show."""
-    smooth = np.stack(
-        [sum(np.bincount(triangles[:, c], flat[:, axis], n) for c in range(3)) for axis in range(3)], axis=1
-    )
-    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
-    normal = smooth[triangles].mean(axis=1)
-    light = _LIGHT / np.linalg.norm(_LIGHT)
-    return np.clip(_AMBIENT + (1.05 - _AMBIENT) * np.clip(normal @ light, 0, None), 0, 1)
+def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals, smoothed over neighbouring triangles so that facets do not show."""
+    a, b, c = (vertices[triangles[:, i]] for i in range(3))
+    flat = np.cross(b - a, c - a)
+    columns = [
+        sum(np.bincount(triangles[:, corner], flat[:, axis], len(vertices)) for corner in range(3))
+        for axis in range(3)
+    ]
+    smooth = np.stack(columns, axis=1)
+    return smooth / np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
+
+
+def _split(corners: np.ndarray) -> np.ndarray:
+    """(4F, 3, m): every triangle cut into four, its values in between, so that a coarse mesh looks smooth."""
+    a, b, c = (corners[:, i] for i in range(3))
+    ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+    parts = ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))
+    return np.concatenate([np.stack(part, axis=1) for part in parts])
+
+
+def _lambert(normal: np.ndarray) -> np.ndarray:
+    """(F,) brightness in 0–1 of triangles with these normals, (F, 3)."""
+    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    toward = np.clip(normal @ (_LIGHT / np.linalg.norm(_LIGHT)), 0, None)
+    return np.clip(_AMBIENT + (1.05 - _AMBIENT) * toward, 0, 1)
 
 
 def _positive(limit: float) -> float:
