@@ -7,8 +7,11 @@ import pytest
 
 from dfe_lib import frames
 from dfe_lib.analysis.representations import functionals
+from dfe_lib.analysis.rows import coding_features
+from dfe_lib.codings import PCA, KMeans
 from dfe_lib.codings.facs import au_basis
-from dfe_lib.data.displays import SYNERGIES
+from dfe_lib.data.cohort import read_cohort
+from dfe_lib.data.displays import SYNERGIES, sample_displays
 from dfe_lib.data.simulator import (
     EFFECTS,
     PAIRS,
@@ -114,3 +117,33 @@ def test_measured_psi_follows_the_noise_model():
 def test_impossible_cohorts_are_refused(change):
     with pytest.raises(InputError):
         replace(SMALL, **change)
+
+
+def test_a_cohort_on_disk_is_the_same_cohort(tmp_path):
+    cohort = simulate_cohort(SMALL, seed=0)
+    for name, part in cohort.frames.groupby("recording"):
+        frames.write(part, tmp_path / "tables" / f"{name}.parquet")
+    cohort.recordings.to_csv(tmp_path / "labels.csv", index=False)
+    again = read_cohort(tmp_path / "tables", tmp_path / "labels.csv", ["stressed"])
+    np.testing.assert_array_equal(frames.psi(again.frames), frames.psi(cohort.frames))
+    with pytest.raises(InputError, match="lacks 'angry'"):
+        read_cohort(tmp_path / "tables", tmp_path / "labels.csv", ["angry"])
+    (tmp_path / "tables" / "sim2_r1.parquet").unlink()
+    with pytest.raises(InputError, match="'sim2_r1'"):
+        read_cohort(tmp_path / "tables", tmp_path / "labels.csv", ["stressed"])
+    with pytest.raises(InputError, match="no .parquet"):
+        read_cohort(tmp_path, tmp_path / "labels.csv", ["stressed"])
+
+
+def test_features_of_all_codings_cover_every_recording():
+    cohort = simulate_cohort(SMALL, seed=0)
+    psi = sample_displays(300, np.random.default_rng(0))
+    words = KMeans(16).fit(psi)  # any coding with one codebook can stand where the tokenizer does
+    features = coding_features(cohort.frames, words, PCA().fit(psi))
+    for name, table in features.items():
+        assert set(table.index) == set(cohort.recordings["recording"]), name
+    blind = cohort.frames.assign(
+        detected=cohort.frames["detected"] & (cohort.frames["recording"] != "sim0_r1")
+    )
+    with pytest.raises(InputError, match="'sim0_r1'"):
+        coding_features(blind, words, PCA().fit(psi))

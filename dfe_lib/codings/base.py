@@ -197,6 +197,16 @@ class LinearCoding:
         psi[missing] = np.nan
         return psi.astype(np.float32)
 
+    @property
+    def _fewest_levels(self) -> int:
+        return 3 if self.signed and not self.orthogonal else 2
+
+    def _budget(self, bits: float) -> float:
+        least = np.log2(self._fewest_levels)
+        if not bits >= least:
+            raise InputError(f"{bits} bits a frame are too few for {self.name}: one unit needs {least:.2f}")
+        return float(bits)
+
     def _fit_grid(self, psi: np.ndarray, bits: float, most: int = 800) -> None:
         """Keep the units, levels and range that give the least training error within ``bits`` per frame.
 
@@ -211,12 +221,8 @@ class LinearCoding:
         free = self._solve(psi, self._templates, self._l1, -np.inf if self.signed else 0.0, np.inf, **rough)
         energy = (free**2).mean(axis=0) * self.space.norm(self._templates) ** 2
         order = np.arange(len(energy)) if self.orthogonal else np.argsort(-energy, kind="stable")
-        smallest = 3 if self.signed and not self.orthogonal else 2
+        smallest = self._fewest_levels
         most_units = min(len(order), int(bits / np.log2(smallest) + 1e-9))
-        if most_units < 1:
-            raise InputError(
-                f"{bits} bits a frame are too few for {self.name}: one unit needs {np.log2(smallest):.2f}"
-            )
         best = (np.inf, None, None, None)
         for count in sorted({int(round(c)) for c in np.geomspace(min(4, most_units), most_units, 12)}):
             levels = min(int(2 ** (bits / count) + 1e-9), _MAX_LEVELS)

@@ -42,13 +42,8 @@ class DFECS(LinearCoding):
         space: ExpressionSpace = ICT53,
     ):
         super().__init__("DFECS", space)
-        self.bits, self.units, self.variance, self.alpha, self.seed = (
-            float(bits),
-            units,
-            variance,
-            alpha,
-            seed,
-        )
+        self.bits = self._budget(bits)
+        self.units, self.variance, self.alpha, self.seed = units, variance, alpha, seed
 
     def fit(self, psi: np.ndarray) -> Self:
         """Learn both levels, levels of quantisation and ranges from (n, d) ψ."""

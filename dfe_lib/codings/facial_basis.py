@@ -53,7 +53,7 @@ class FacialBasis(LinearCoding):
         self, bits: float = 48.0, alpha: float = 0.21, seed: int = 0, space: ExpressionSpace = ICT53
     ):
         super().__init__("Facial Basis", space)
-        self.bits, self.alpha, self.seed = float(bits), float(alpha), seed
+        self.bits, self.alpha, self.seed = self._budget(bits), float(alpha), seed
 
     def fit(self, psi: np.ndarray) -> Self:
         """Learn the dictionaries, levels and ranges from (n, d) ψ."""

@@ -28,7 +28,7 @@ class PCA(LinearCoding):
 
     def __init__(self, bits: float = 48.0, space: ExpressionSpace = ICT53):
         super().__init__("PCA", space)
-        self.bits = float(bits)
+        self.bits = self._budget(bits)
 
     def fit(self, psi: np.ndarray) -> Self:
         """Learn mean, components, levels and ranges from (n, d) ψ."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dfe_lib import artefacts, frames
+from dfe_lib.data.cohort import Cohort
 from dfe_lib.data.displays import SYNERGIES, synergy_basis
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ICT53
@@ -154,18 +155,6 @@ class ExtractionNoise:
         return psi * self.gain + rng.standard_normal(psi.shape, dtype=np.float32) @ self.residual_cholesky.T
 
 
-@dataclass(frozen=True)
-class Cohort:
-    """Frame table with ``psi_`` columns, recording table with labels; ``dataset`` is always "simulated".
-
-    Labels: ``stressed`` (0/1, per recording), the five traits (0–1, per subject), ``phq`` (0–24) and
-    ``depressed`` (0/1, phq ≥ 10), per subject.
-    """
-
-    frames: pd.DataFrame
-    recordings: pd.DataFrame
-
-
 def simulate_cohort(config: CohortConfig, seed: int, noise: ExtractionNoise | None = None) -> Cohort:
     """Simulate people, their recordings and what extraction would measure of them.
 
@@ -175,6 +164,11 @@ def simulate_cohort(config: CohortConfig, seed: int, noise: ExtractionNoise | No
     Parameters
     ----------
     noise : applied to ψ of every frame; None leaves ψ exact.
+
+    Returns
+    -------
+    Cohort, ``dataset`` always "simulated". Labels: ``stressed`` (0/1, per recording), the five traits (0–1,
+    per subject), ``phq`` (0–24) and ``depressed`` (0/1, phq ≥ 10), per subject.
 
     Examples
     --------
