@@ -1,8 +1,9 @@
 """The residual-vector-quantised autoencoder: transformer encoder, shared codebook, additive linear decoder.
 
-Everything between encoder and decoder happens in *metric coordinates* ``x = ψ A`` with ``A Aᵀ = G``, where Euclidean
-length is RMS vertex displacement in mm. So "nearest code" means nearest face, and the decoder is one fixed linear
-map back, ``ψ̂ = Σ_s g_s E[c_s] A⁻¹ = Σ_s g_s T[c_s]``: every code has one template, and templates add up.
+Everything between encoder and decoder happens in *metric coordinates* ``x = ψ A`` with ``A Aᵀ = G``, where
+Euclidean length is RMS vertex displacement in mm. So "nearest code" means nearest face, and the decoder is
+one fixed linear map back, ``ψ̂ = Σ_s g_s E[c_s] A⁻¹ = Σ_s g_s T[c_s]``: every code has one template, and
+templates add up.
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ class Output:
 class Encoder(nn.Module):
     """One token per facial region and a summary token through a small transformer, to a latent in mm.
 
-    The summary token gives a correction to ψ in metric coordinates, and starts at zero: an untrained encoder is
-    the identity, that is, greedy search. It learns where greedy search should be pushed.
+    The summary token gives a correction to ψ in metric coordinates, and starts at zero: an untrained encoder
+    is the identity, that is, greedy search. It learns where greedy search should be pushed.
 
     Parameters
     ----------
@@ -196,9 +197,10 @@ class RVQVAE(nn.Module):
 
 
 def sparsity(templates: torch.Tensor, displacements: torch.Tensor) -> torch.Tensor:
-    """Mean vertex displacement of templates scaled to 1 mm RMS: 1 when all vertices move alike, small when few move.
+    """Mean vertex displacement of templates scaled to 1 mm RMS.
 
-    An L1 norm over an L2 norm: it asks templates to be local and does not ask them to be small.
+    It is 1 when all vertices move alike and small when few move. As an L1 norm over an L2 norm it asks
+    templates to be local and does not ask them to be small.
 
     Parameters
     ----------
@@ -210,7 +212,7 @@ def sparsity(templates: torch.Tensor, displacements: torch.Tensor) -> torch.Tens
 
 
 def coefficient_sparsity(templates: torch.Tensor, metric: torch.Tensor) -> torch.Tensor:
-    """Stand-in for :func:`sparsity` where no mesh is at hand: L1 over L2 of coefficients weighed by their own size in mm."""
+    """Stand-in for :func:`sparsity` without a mesh: L1 over L2 of coefficients, weighed by their size."""
     moved = templates * metric.diagonal().sqrt()  # (K, d), mm
     return (moved.abs().mean(dim=1) / (moved.square().mean(dim=1) + 1e-8).sqrt()).mean()
 

@@ -1,7 +1,7 @@
 """Residual vector quantisation with one codebook for all stages and a positive gain per stage.
 
-A vector is written as ``Σ_s g_s E[c_s]``. Stage s quantises what the stages before it left; the gains carry the
-falling scale, so the same code can be a large movement at stage 0 and a small correction at stage 3.
+A vector is written as ``Σ_s g_s E[c_s]``. Stage s quantises what the stages before it left; the gains
+carry the falling scale, so one code can be a large movement at stage 0 and a small correction at stage 3.
 
 The codebook and the gains learn by gradient from whatever loss is taken on ``values``; the vector that was
 quantised receives exactly that gradient too (straight through), however many stages there are.
@@ -24,7 +24,8 @@ class Quantized(NamedTuple):
 
     Attributes
     ----------
-    values : (n, L) ``Σ_s g_s E[c_s]``, 0 in masked rows; differentiable in the input, the codebook and the gains.
+    values : (n, L) ``Σ_s g_s E[c_s]``, 0 in masked rows; differentiable in the input, the codebook and the
+        gains.
     codes : (n, S) int64, -1 in masked rows.
     commitment : (S,) mean squared distance from the input to its sum after each stage; differentiable in the
         input only.
@@ -113,7 +114,7 @@ class ResidualQuantizer(nn.Module):
         codes = self.encode(z, width=width)
         terms = self._terms(codes)  # (n, S, L)
         values = terms.sum(dim=1)
-        # Σ over stages of the distance from z to its prefix sum: stage s pulls z to what it chose, none is cut off.
+        # The distance from z to its sum after every stage: each pulls z to what it chose, none is cut off.
         prefixes = terms.detach().cumsum(dim=1)
         commitment = (z[:, None] - prefixes).square().sum(dim=2).mean(dim=0)
         if self.training and not self.frozen:
@@ -214,7 +215,7 @@ def count_codes(codes: torch.Tensor, n_codes: int) -> torch.Tensor:
 
 
 def perplexity(counts: torch.Tensor) -> torch.Tensor:
-    """(S,) float64 exp of the entropy of each row of counts: the number of codes in even use; 0 where none was.
+    """(S,) float64 exp of the entropy of each row of counts: codes in even use; 0 where there was none.
 
     >>> [round(p, 6) for p in perplexity(torch.tensor([[5, 5, 0], [9, 0, 0]])).tolist()]
     [2.0, 1.0]
@@ -226,7 +227,7 @@ def perplexity(counts: torch.Tensor) -> torch.Tensor:
 
 
 def kmeans(x: torch.Tensor, k: int, generator: torch.Generator, steps: int = 8) -> torch.Tensor:
-    """(k, L) centres by Lloyd's algorithm from k distinct random rows; an empty centre takes the worst-served row."""
+    """(k, L) centres by Lloyd's algorithm from random rows; an empty one takes the row served worst."""
     centres = x[torch.randperm(len(x), generator=generator)[:k].to(x.device)].clone()
     for _ in range(steps):
         nearest = search(x, centres, torch.ones(1, device=x.device))[:, 0]

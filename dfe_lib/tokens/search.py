@@ -1,9 +1,9 @@
 """Search for the codes of a frame on the templates themselves: greedy and beam, in any inner product.
 
-With products ``D = x Tᵀ`` (n, K) and the Gram matrix ``M = T Tᵀ`` (K, K) of the chosen inner product, taking code
-k at stage s with gain g lowers the squared error by ``2 g D[k] − g² M[k, k]`` and leaves the residual with products
-``D − g M[k]``. So the frames are multiplied with the templates once, however many stages follow: n·d·K + S·n·K
-operations in place of S·n·d·K. This works because all stages share one codebook.
+With products ``D = x Tᵀ`` (n, K) and the Gram matrix ``M = T Tᵀ`` (K, K) of the chosen inner product,
+taking code k at stage s with gain g lowers the squared error by ``2 g D[k] − g² M[k, k]`` and leaves the
+residual with products ``D − g M[k]``. So frames meet templates in one matrix product, however many stages
+follow: n·d·K + S·n·K operations in place of S·n·d·K. This works because all stages share one codebook.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def greedy(products: torch.Tensor, gram: torch.Tensor, gains: torch.Tensor) -> t
     """
     stages = len(gains)
     half = gram.diagonal() / 2
-    # The score of code k at stage s is D[k] − g_s M[k, k] / 2. Folding the change of the second term from one stage
-    # to the next into the update leaves one argmax and one subtraction per stage.
+    # The score of code k at stage s is D[k] − g_s M[k, k] / 2. Folding the change of the second term from
+    # one stage to the next into the update leaves one argmax and one subtraction per stage.
     scores = products - gains[0] * half
     codes = torch.empty(len(products), stages, dtype=torch.long, device=products.device)
     for s in range(stages):
@@ -74,7 +74,7 @@ def beam(products: torch.Tensor, gram: torch.Tensor, gains: torch.Tensor, width:
     paths = torch.empty(n, 1, 0, dtype=torch.long, device=products.device)
     for s in range(len(gains)):
         scores = gained[:, :, None] + gains[s] * (residual - gains[s] * half)  # (n, b, K)
-        # The best `width` overall are among the best `width` of each sum: two small selections, one exact result.
+        # The best `width` overall are among the best `width` of each sum: two small, exact selections.
         best, code = scores.topk(min(width, n_codes), dim=2)
         gained, place = best.flatten(1).topk(min(width, best[0].numel()), dim=1)  # (n, b')
         parent = place // best.shape[2]

@@ -103,7 +103,7 @@ class Tokenizer:
     @classmethod
     def from_model(cls, model: RVQVAE, config: ModelConfig, space: ExpressionSpace = ICT53) -> Tokenizer:
         """A tokenizer with a copy of a model's arrays."""
-        encoder = Encoder(space, config)
+        encoder = _blank_encoder(space, config)
         encoder.load_state_dict({k: v.cpu() for k, v in model.encoder.state_dict().items()})
         return cls.from_parts(
             model.templates.detach().cpu().numpy(),
@@ -114,12 +114,11 @@ class Tokenizer:
         )
 
     def fit(self, psi: np.ndarray, subjects: np.ndarray | None = None) -> Tokenizer:
-        """Train on (n, d) frames; with ``subjects`` (n,), a tenth of them is held out and its error is in the card."""
-        from dfe_lib.tokens.training import (
-            TrainingConfig,
-            split_subjects,
-            train,
-        )  # training stands on this module
+        """Train on (n, d) frames.
+
+        With ``subjects`` (n,), a tenth of them is held out and the error on it goes into the card.
+        """
+        from dfe_lib.tokens.training import TrainingConfig, split_subjects, train  # it stands on this module
 
         config = self.config or TrainingConfig()
         if not isinstance(config, TrainingConfig):
@@ -169,8 +168,8 @@ class Tokenizer:
         Parameters
         ----------
         psi : (n, d), finite; n may be 0.
-        method : ``"encoder"`` (network, then residual nearest code), ``"greedy"`` or ``"beam"`` (search on the
-            templates in the metric of the space).
+        method : ``"encoder"`` (network, then residual nearest code), ``"greedy"`` or ``"beam"`` (search on
+            the templates in the metric of the space).
         beam : partial sums kept, for ``"beam"``.
         stages : use only the first so many stages; by default all.
 
@@ -230,8 +229,8 @@ class Tokenizer:
         known = codes[~empty]
         if known.size and (known.min() < 0 or known.max() >= self.codes_per_stage):
             raise InputError(
-                f"codes run from {known.min()} to {known.max()}, but must lie in 0 to {self.codes_per_stage - 1} "
-                "(or be -1 in all stages of a frame)"
+                f"codes run from {known.min()} to {known.max()}, but must lie in 0 to "
+                f"{self.codes_per_stage - 1} (or be -1 in all stages of a frame)"
             )
         psi = np.full((len(codes), self.space.dimension), np.nan, dtype=np.float32)
         total = np.zeros((len(known), self.space.dimension), dtype=np.float32)
@@ -271,7 +270,7 @@ class Tokenizer:
         config, has_encoder = cls._read_card(artefact.card, where, space)
         encoder, shapes = None, {"templates": (config.codes, space.dimension), "gains": (config.stages,)}
         if has_encoder:
-            encoder = Encoder(space, config)
+            encoder = _blank_encoder(space, config)
             shapes |= {_ENCODER + k: tuple(v.shape) for k, v in encoder.state_dict().items()}
         artefacts.expect(artefact, where, **shapes)
         if encoder is not None:
@@ -313,3 +312,9 @@ class Tokenizer:
         if not 1 <= stages <= self.stages:
             raise InputError(f"this tokenizer was trained with {self.stages} stages, got {stages}")
         return int(stages)
+
+
+def _blank_encoder(space: ExpressionSpace, config: ModelConfig) -> Encoder:
+    """An encoder to be filled; torch's global random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return Encoder(space, config)

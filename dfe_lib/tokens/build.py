@@ -1,0 +1,86 @@
+"""The tokenizer that is shipped: what it is trained on, and the figures that go on its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dfe_lib.codings import PCA
+from dfe_lib.data.displays import sample_displays
+from dfe_lib.data.simulator import CohortConfig, ExtractionNoise, simulate_cohort
+from dfe_lib.face.morphable import load_morphable
+from dfe_lib.frames import psi as psi_of
+from dfe_lib.space import ICT53
+from dfe_lib.tokens.quantizer import count_codes, perplexity
+from dfe_lib.tokens.training import TrainingConfig, train
+
+N_TRAIN = 30_000  # of each kind; 230 frames a code in all, after which more frames did not lower the error
+N_HELD_OUT = 10_000  # of each kind
+
+
+def simulated_frames(n: int, seed: int) -> dict[str, np.ndarray]:
+    """Frames of the two kinds that the shipped tokenizer knows, none of them from a person.
+
+    Parameters
+    ----------
+    n : frames of each kind.
+    seed : another seed gives other displays, and other people in the cohort.
+
+    Returns
+    -------
+    dict : ``displays``, (n, 53) random displays, exact; ``motion``, (n, 53) frames of a simulated cohort as
+        the extraction would measure them, with its gain and noise.
+    """
+    rng = np.random.default_rng(seed)
+    config = CohortConfig(subjects=max(2, n // 300), recordings=2)  # 200 frames a recording
+    motion = psi_of(simulate_cohort(config, seed, ExtractionNoise.load()).frames, ICT53.names)
+    motion = motion[np.isfinite(motion).all(axis=1)]
+    return {
+        "displays": sample_displays(n, rng),
+        "motion": motion[rng.permutation(len(motion))[:n]],
+    }
+
+
+def build_default(folder: Path, seed: int = 0) -> dict:
+    """Train the shipped tokenizer, measure it on held-out frames, and save it.
+
+    Returns
+    -------
+    dict : the figures on the card. Per kind of frame: RMS error (mm) and variance explained of beam, greedy
+        and encoder, of PCA at the same bits per frame, and perplexity per stage and codes never used (beam).
+    """
+    config = TrainingConfig(seed=seed, device="cpu")
+    training = np.concatenate(list(simulated_frames(N_TRAIN, seed).values()))
+    held_out = simulated_frames(N_HELD_OUT, seed + 1)
+    tokenizer = train(training, config, displacements=load_morphable("face478").expressions).tokenizer
+    pca = PCA(bits=tokenizer.bits_per_frame).fit(training)
+    figures = {"bits_per_frame": tokenizer.bits_per_frame, "pca_bits_per_frame": round(pca.bits_per_frame, 2)}
+    for kind, psi in held_out.items():
+        codes = {method: tokenizer.encode(psi, method) for method in ("beam", "greedy", "encoder")}
+        figures[kind] = {method: _fidelity(psi, tokenizer.decode(c)) for method, c in codes.items()}
+        figures[kind]["pca"] = _fidelity(psi, pca.decode(pca.encode(psi)))
+        counts = count_codes(torch.from_numpy(codes["beam"].astype(np.int64)), config.codes)
+        figures[kind]["perplexity"] = [round(p, 1) for p in perplexity(counts).tolist()]
+        figures[kind]["unused_codes"] = int((counts.sum(dim=0) == 0).sum())
+    tokenizer.card = {
+        "what": f"Default tokenizer of space {ICT53.name}: {config.stages} tokens of {config.codes} a frame.",
+        "made_from": f"Simulated only: {N_TRAIN} random displays (dfe_lib/data/displays.py) and {N_TRAIN} "
+        "frames of a simulated cohort with the measured gain and noise of the extraction "
+        "(dfe_lib/data/simulator.py). "
+        "No frame of a person. Sizes, weights and data are our choice, not the paper's.",
+        "rebuild": "dfe build tokenizer",
+        "held_out": f"{N_HELD_OUT} frames of each kind, other displays and other simulated people",
+        "figures": figures,
+    }
+    tokenizer.save(folder)
+    return figures
+
+
+def _fidelity(psi: np.ndarray, psi_hat: np.ndarray) -> dict[str, float]:
+    error = (ICT53.norm(psi - psi_hat) ** 2).mean()
+    return {
+        "rms_mm": round(float(np.sqrt(error)), 4),
+        "variance_explained": round(float(1 - error / (ICT53.norm(psi) ** 2).mean()), 5),
+    }
