@@ -47,7 +47,9 @@ def save(folder: str | Path, tensors: dict[str, np.ndarray], card: dict) -> Path
     folder = Path(folder)
     missing = [k for k in REQUIRED if k not in card]
     if missing:
-        raise InputError(f"the card of an artefact needs {', '.join(REQUIRED)}; {', '.join(missing)} is missing")
+        raise InputError(
+            f"the card of an artefact needs {', '.join(REQUIRED)}; {', '.join(missing)} is missing"
+        )
     if folder.exists() and not (folder / "card.json").is_file():
         raise InputError(f"{folder} exists and is not an artefact; choose another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +85,9 @@ def load(folder: str | Path, kind: str) -> Artefact:
         card = json.loads((path / "card.json").read_text())
         tensors = load_file(path / "tensors.safetensors")
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, FileNotFoundError) as error:
-        raise InputError(f"the {kind} at {path} cannot be read ({error}); rebuild or fetch it again") from error
+        raise InputError(
+            f"the {kind} at {path} cannot be read ({error}); rebuild or fetch it again"
+        ) from error
     if not isinstance(card, dict) or card.get("kind") != kind:
         found = card.get("kind") if isinstance(card, dict) else type(card).__name__
         raise InputError(f"{path} holds a '{found}', but a '{kind}' is needed")
@@ -102,4 +106,6 @@ def expect(artefact: Artefact, where: str, **shapes: tuple[int, ...]) -> None:
             raise InputError(f"{where} lacks the tensor '{name}' of shape {shape}")
         found = artefact.tensors[name].shape
         if tuple(found) != tuple(shape):
-            raise InputError(f"{where}: tensor '{name}' has shape {tuple(found)}, but {tuple(shape)} is needed")
+            raise InputError(
+                f"{where}: tensor '{name}' has shape {tuple(found)}, but {tuple(shape)} is needed"
+            )

@@ -13,10 +13,18 @@ from dfe_lib.errors import ConfigError, choices
 from dfe_lib.paths import ASSETS
 from dfe_lib.space import ICT53
 
-_RENDERED = "faces rendered from ICT-FaceKit (MIT, © 2020 USC ICT), detected by MediaPipe FaceLandmarker (Apache-2.0)"
+_RENDERED = (
+    "faces rendered from ICT-FaceKit (MIT, © 2020 USC ICT), detected by MediaPipe FaceLandmarker (Apache-2.0)"
+)
 
 # Freely licensed clips whose landmark tracks (our measurements, not the clips) are shipped.
-TRACKS = ("head-pose-face-detection-female.gif", "head-pose-face-detection-male.gif", "yes.mkv", "please.mkv", "walk.mkv")
+TRACKS = (
+    "head-pose-face-detection-female.gif",
+    "head-pose-face-detection-male.gif",
+    "yes.mkv",
+    "please.mkv",
+    "walk.mkv",
+)
 
 
 def ict53(folder: Path) -> dict:
@@ -49,7 +57,9 @@ def face478(folder: Path) -> dict:
         "made_from": f"{int((~renders.test).sum())} {_RENDERED}",
         "rebuild": "dfe build face478",
     }
-    half = {k: v if v.dtype == np.int32 else v.astype(np.float16) for k, v in tensors.items() if k != "neutral"}
+    half = {
+        k: v if v.dtype == np.int32 else v.astype(np.float16) for k, v in tensors.items() if k != "neutral"
+    }
     artefacts.save(folder, {"neutral": tensors["neutral"], **half}, card)
     return {}
 
@@ -70,7 +80,11 @@ def expression_regressor(folder: Path) -> dict:
         "what": "Ridge regression: aligned, neutral-centred landmarks (mm) to the 53 coefficients of ict53.",
         "made_from": f"{int((~renders.test).sum())} {_RENDERED}; penalty {PENALTY:g} mm²",
         "rebuild": "dfe build expression-regressor",
-        "held_out_renders": {"frames": int(expressive.sum()), "subjects": RenderConfig().test_subjects, **figures},
+        "held_out_renders": {
+            "frames": int(expressive.sum()),
+            "subjects": RenderConfig().test_subjects,
+            **figures,
+        },
         "limits": "Rendered faces are not people: see notebook 01 for the agreement on real actors.",
     }
     artefacts.save(folder, tensors, card)
@@ -110,7 +124,9 @@ def tracks(folder: Path) -> dict:
             table = frames.with_landmarks(table, np.round(points * 16) / 16)  # 1/16 px: a third of the bytes
             for varying in ("frames_per_second", "dfe_version"):
                 table.attrs.pop(varying)
-            table.attrs["attribution"] = "Landmarks measured on a clip of Intel IoT DevKit sample-videos (CC BY 4.0)"
+            table.attrs["attribution"] = (
+                "Landmarks measured on a clip of Intel IoT DevKit sample-videos (CC BY 4.0)"
+            )
             frames.write(table, folder / f"{Path(name).stem}.parquet")
             kept[name] = len(table)
     return kept

@@ -31,7 +31,14 @@ import pyarrow.parquet as pq
 from dfe_lib.errors import InputError, choices
 
 KEYS = {"recording": "str", "frame": "int32", "time_s": "float64", "detected": "bool", "n_faces": "int8"}
-POSE = ("pose_pitch", "pose_yaw", "pose_roll", "pose_scale", "pose_tx", "pose_ty")  # degrees ×3, px per mm, px ×2
+POSE = (
+    "pose_pitch",
+    "pose_yaw",
+    "pose_roll",
+    "pose_scale",
+    "pose_tx",
+    "pose_ty",
+)  # degrees ×3, px per mm, px ×2
 N_LANDMARKS = 478
 _LANDMARKS = pa.list_(pa.float32(), N_LANDMARKS * 3)
 _METADATA = b"dfe_attrs"
@@ -94,7 +101,9 @@ def check(table: pd.DataFrame, needs: Sequence[str] = (), source: str = "the fra
     same = table["recording"].to_numpy()[1:] == table["recording"].to_numpy()[:-1]
     if (same & ~(step > 0)).any():
         row = int(np.flatnonzero(same & ~(step > 0))[0]) + 1
-        raise InputError(f"{source}: time_s does not increase at row {row} (recording {table['recording'].iloc[row]})")
+        raise InputError(
+            f"{source}: time_s does not increase at row {row} (recording {table['recording'].iloc[row]})"
+        )
     return table
 
 
@@ -109,7 +118,9 @@ def landmarks(table: pd.DataFrame) -> np.ndarray:
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], _LANDMARKS)
     if column.null_count or column.type != _LANDMARKS:
-        raise InputError(f"column 'landmarks' must hold {N_LANDMARKS * 3} float32 a row, without nulls; it is {column.type}")
+        raise InputError(
+            f"column 'landmarks' must hold {N_LANDMARKS * 3} float32 a row, without nulls; it is {column.type}"
+        )
     return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, N_LANDMARKS, 3)
 
 
@@ -117,7 +128,9 @@ def with_landmarks(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
     """A copy of ``table`` with the landmarks column set from a (n, 478, 3) array."""
     values = np.asarray(values, dtype=np.float32)
     if values.shape != (len(table), N_LANDMARKS, 3):
-        raise InputError(f"landmarks have shape {values.shape}, but ({len(table)}, {N_LANDMARKS}, 3) is needed")
+        raise InputError(
+            f"landmarks have shape {values.shape}, but ({len(table)}, {N_LANDMARKS}, 3) is needed"
+        )
     flat = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), N_LANDMARKS * 3)
     return table.assign(landmarks=pd.array(flat, dtype=pd.ArrowDtype(_LANDMARKS)))
 
@@ -200,7 +213,9 @@ def stream(paths: Iterable[str | Path], columns: Sequence[str], rows: int = 65_5
         file = _open(Path(path))
         missing = [c for c in columns if c not in file.schema_arrow.names]
         if missing:
-            raise InputError(f"{path} lacks the column '{missing[0]}' (it has {', '.join(file.schema_arrow.names[:8])}…)")
+            raise InputError(
+                f"{path} lacks the column '{missing[0]}' (it has {', '.join(file.schema_arrow.names[:8])}…)"
+            )
         for batch in file.iter_batches(batch_size=rows, columns=list(columns)):
             yield _to_pandas(pa.Table.from_batches([batch]))
 

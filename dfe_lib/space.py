@@ -92,7 +92,9 @@ class ExpressionSpace:
             )
         if not allow_nan and not np.isfinite(psi).all():
             rows = int((~np.isfinite(psi)).any(axis=1).sum())
-            raise InputError(f"ψ has {rows} of {len(psi)} rows with NaN or infinite values; drop undetected frames")
+            raise InputError(
+                f"ψ has {rows} of {len(psi)} rows with NaN or infinite values; drop undetected frames"
+            )
         return psi
 
     def norm(self, psi: np.ndarray) -> np.ndarray:

@@ -20,5 +20,7 @@ def shipped_tracks() -> pd.DataFrame:
     """
     found = sorted((ASSETS / "tracks").glob("*.parquet"))
     if not found:
-        raise InputError("no recorded tracks came with this installation; give a frame table from `dfe extract`")
+        raise InputError(
+            "no recorded tracks came with this installation; give a frame table from `dfe extract`"
+        )
     return pd.concat([frames.read(path, needs=["psi_"]) for path in found], ignore_index=True)

@@ -80,7 +80,9 @@ def extract(
             seen = landmarker.detect(frame.rgb)
             times.append(frame.time_s)
             counts.append(seen.n_faces)
-            found.append(seen.landmarks if seen.landmarks is not None else np.full((478, 3), np.nan, np.float32))
+            found.append(
+                seen.landmarks if seen.landmarks is not None else np.full((478, 3), np.nan, np.float32)
+            )
             if max_frames is not None and len(times) >= max_frames:
                 break
     finally:
@@ -126,7 +128,10 @@ def describe(
         detected,
         n_faces,
         landmarks,
-        attrs={"space": ICT53.name, "neutral": "frames marked neutral" if neutral is not None else regressor.NEUTRAL},
+        attrs={
+            "space": ICT53.name,
+            "neutral": "frames marked neutral" if neutral is not None else regressor.NEUTRAL,
+        },
         **dict(zip(frames.POSE, columns.T, strict=True)),
     )
     return frames.with_psi(table, psi, ICT53.names)
@@ -146,7 +151,9 @@ def extract_many(paths: Sequence[str | Path], out: str | Path, progress: bool = 
     names = [p.stem for p in paths]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"{names.count(name)} inputs are called '{name}' and would overwrite each other; rename them")
+            raise InputError(
+                f"{names.count(name)} inputs are called '{name}' and would overwrite each other; rename them"
+            )
     done = []
     regressor = ExpressionRegressor.load()
     with Landmarker() as landmarker:

@@ -53,7 +53,9 @@ class Landmarker:
     ...     found = landmarker.detect(rgb)
     """
 
-    def __init__(self, model: str | Path | None = None, blendshapes: bool = False, max_faces: int = MAX_FACES):
+    def __init__(
+        self, model: str | Path | None = None, blendshapes: bool = False, max_faces: int = MAX_FACES
+    ):
         model = Path(model) if model is not None else manifest.locate(*MODEL)
         try:
             import mediapipe as mp
@@ -102,7 +104,9 @@ class Landmarker:
         faces *= np.array([width, height, width], np.float32)
         largest = int(np.argmax(np.ptp(faces[..., 0], axis=1) * np.ptp(faces[..., 1], axis=1)))
         if faces.shape[1] != N_LANDMARKS:
-            raise InputError(f"the model gives {faces.shape[1]} landmarks, but {N_LANDMARKS} are needed (with irises)")
+            raise InputError(
+                f"the model gives {faces.shape[1]} landmarks, but {N_LANDMARKS} are needed (with irises)"
+            )
         shapes = None
         if result.face_blendshapes:
             shapes = np.array([c.score for c in result.face_blendshapes[largest]], np.float32)

@@ -171,7 +171,9 @@ def _parse_ict() -> dict[str, np.ndarray]:
     def displacement(name: str) -> np.ndarray:
         vertices = _obj_vertices(manifest.read_bytes(ICT, f"{name}.obj"))
         if vertices.shape != neutral.shape:
-            raise InputError(f"ict-facekit: {name}.obj has {len(vertices)} vertices, the neutral {len(neutral)}")
+            raise InputError(
+                f"ict-facekit: {name}.obj has {len(vertices)} vertices, the neutral {len(neutral)}"
+            )
         return (vertices - neutral).astype(np.float32) * _CM
 
     if tuple(index["expressions"]) != ICT53.names:

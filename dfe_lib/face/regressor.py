@@ -34,7 +34,9 @@ class ExpressionRegressor:
 
     weights: np.ndarray
     neutral: np.ndarray
-    NEUTRAL = "estimated per recording: 10th percentile of each coefficient, shrunk to the population's neutral"
+    NEUTRAL = (
+        "estimated per recording: 10th percentile of each coefficient, shrunk to the population's neutral"
+    )
 
     @staticmethod
     def load(path: str | Path | None = None) -> ExpressionRegressor:
@@ -73,9 +75,13 @@ class ExpressionRegressor:
         recordings = np.zeros(n, np.int8) if recordings is None else np.asarray(recordings)
         for name, values in (("recordings", recordings), ("neutral", neutral)):
             if values is not None and np.shape(values) != (n,):
-                raise InputError(f"{name} has shape {np.shape(values)}, but ({n},) is needed: one value per frame")
+                raise InputError(
+                    f"{name} has shape {np.shape(values)}, but ({n},) is needed: one value per frame"
+                )
         points = align(landmarks, self.neutral).points
-        psi = (points - self.neutral).reshape(n, N_LANDMARKS * 3) @ self.weights  # against the population's neutral
+        psi = (points - self.neutral).reshape(
+            n, N_LANDMARKS * 3
+        ) @ self.weights  # against the population's neutral
         seen = np.isfinite(psi).all(axis=1)
         for name in np.unique(recordings[seen]):
             rows = seen & (recordings == name)
@@ -89,10 +95,16 @@ def _own_neutral(psi: np.ndarray, rows: np.ndarray, marked: np.ndarray | None, n
     """(53,) ψ of the recording's neutral face against the population's; the regressor is linear, so ψ will do."""
     if marked is not None:
         if not marked.any():
-            raise InputError(f"no detected frame of recording '{name}' is marked neutral; mark one or pass None")
+            raise InputError(
+                f"no detected frame of recording '{name}' is marked neutral; mark one or pass None"
+            )
         return np.median(psi[marked], axis=0)
     further = rows.sum() - 1
-    return further / (further + PRIOR_FRAMES) * np.quantile(psi[rows], NEUTRAL_QUANTILE, axis=0).astype(np.float32)
+    return (
+        further
+        / (further + PRIOR_FRAMES)
+        * np.quantile(psi[rows], NEUTRAL_QUANTILE, axis=0).astype(np.float32)
+    )
 
 
 def check_landmarks(landmarks: np.ndarray) -> np.ndarray:

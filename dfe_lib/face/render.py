@@ -133,7 +133,13 @@ class Renderer:
         self._plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
         self._plotter.render_window.SetMultiSamples(0)  # the blur and JPEG that follow hide the jaggies
         self._plotter.add_mesh(
-            self._mesh, scalars="colour", rgb=True, smooth_shading=False, ambient=0.25, diffuse=0.9, specular=0.06
+            self._mesh,
+            scalars="colour",
+            rgb=True,
+            smooth_shading=False,
+            ambient=0.25,
+            diffuse=0.9,
+            specular=0.06,
         )
         self._lights = [pyvista.Light(light_type="camera light") for _ in range(3)]
         for light in self._lights:
@@ -242,7 +248,9 @@ def _paint(region: _Regions, look: Appearance) -> np.ndarray:
     colour = np.tile(look.skin, (len(region.lips), 1))
     colour[region.crown] = look.hair
     colour[region.lips] = look.lips
-    opacity = look.brow_strength / (1 + np.exp(np.minimum(region.brow_distance - look.brow_thickness, 20) / 0.5))
+    opacity = look.brow_strength / (
+        1 + np.exp(np.minimum(region.brow_distance - look.brow_thickness, 20) / 0.5)
+    )
     colour += opacity[:, None] * (look.brows - colour)
     colour[region.part["GumsTongue"]] = (0.45, 0.16, 0.16)
     colour[region.part["Teeth"]] = (0.86, 0.84, 0.78)

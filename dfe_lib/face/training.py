@@ -82,7 +82,10 @@ def render_frames(config: RenderConfig, progress: bool = True) -> Renders:
         return Renders(**load_file(cached))
     rows: dict[str, list] = {field: [] for field in Renders.__dataclass_fields__}
     subjects = config.train_subjects + config.test_subjects
-    with Renderer(load_head(), config.size) as renderer, Landmarker(blendshapes=True, max_faces=1) as landmarker:
+    with (
+        Renderer(load_head(), config.size) as renderer,
+        Landmarker(blendshapes=True, max_faces=1) as landmarker,
+    ):
         for subject in tqdm(range(subjects), desc="rendering", unit="subject", disable=not progress):
             rng = np.random.default_rng((config.seed, subject))
             look = sample_appearance(rng)
@@ -94,11 +97,17 @@ def render_frames(config: RenderConfig, progress: bool = True) -> Renders:
                 if found.landmarks is None:
                     continue
                 values = (found.landmarks, expression, found.blendshapes, subject, i < config.neutral_frames)
-                values += (subject >= config.train_subjects, (view.yaw, view.pitch, view.roll), look.skin.mean())
+                values += (
+                    subject >= config.train_subjects,
+                    (view.yaw, view.pitch, view.roll),
+                    look.skin.mean(),
+                )
                 for field, value in zip(rows, (*values, look.identity), strict=True):
                     rows[field].append(value)
     if len(rows["psi"]) < subjects * len(psi) / 2:
-        raise RunError(f"a face was found in only {len(rows['psi'])} of {subjects * len(psi)} rendered frames")
+        raise RunError(
+            f"a face was found in only {len(rows['psi'])} of {subjects * len(psi)} rendered frames"
+        )
     dtypes = {"subject": np.int32, "neutral": bool, "test": bool}
     arrays = {k: np.array(v, dtype=dtypes.get(k, np.float32)) for k, v in rows.items()}
     cached.parent.mkdir(parents=True, exist_ok=True)
@@ -113,14 +122,18 @@ def first_reference(size: int = 384) -> np.ndarray:
     head = load_head()
     rng = np.random.default_rng(0)
     look = sample_appearance(rng)
-    generic = type(look)(**{**look.__dict__, "identity": np.zeros_like(look.identity), "skin": np.full(3, 0.7)})
+    generic = type(look)(
+        **{**look.__dict__, "identity": np.zeros_like(look.identity), "skin": np.full(3, 0.7)}
+    )
     lights = ((0.2, 0.3, 0.93, 0.8),)
     view = View(0, 0, 0, 1500, 0.6, (0, 0), lights, np.full((2, 3), 0.5), 0, 0, 95)
     psi = np.zeros(ICT53.dimension, np.float32)
     with Renderer(head, size) as renderer, Landmarker(max_faces=1) as landmarker:
         found = landmarker.detect(renderer.render(psi, generic, view, rng)).landmarks
     if found is None:
-        raise RunError("no face was found in a plain frontal render; the renderer or the model does not work here")
+        raise RunError(
+            "no face was found in a plain frontal render; the renderer or the model does not work here"
+        )
     found = found * np.array([1, -1, -1], np.float32)
     corners, true = found[[33, 133, 362, 263]], head.neutral[head.landmarks68[[36, 39, 42, 45]]]
     scale = np.linalg.norm(true[0] - true[3]) / np.linalg.norm(corners[0, :2] - corners[3, :2])

@@ -106,14 +106,18 @@ def _photograph(path: Path) -> np.ndarray:
         with Image.open(path) as picture:
             return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} is not a readable photograph ({_reason(error)}); export it again") from error
+        raise InputError(
+            f"{path} is not a readable photograph ({_reason(error)}); export it again"
+        ) from error
 
 
 def _container(path: Path) -> av.container.InputContainer:
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise InputError(f"{path} is not a readable video ({_reason(error)}); re-encode it, e.g. as H.264") from error
+        raise InputError(
+            f"{path} is not a readable video ({_reason(error)}); re-encode it, e.g. as H.264"
+        ) from error
     if not container.streams.video:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
         container.close()
