@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pandas as pd
 
 from dfe_lib import results
 from dfe_lib.errors import InputError
+from dfe_lib.notebook import load_profile
 
 # Training is repeatable on one machine; another processor or thread count changes the last digits of every
 # sum and, through early choices of codes, the second or third digit of a trained model's error.
@@ -69,6 +72,42 @@ def compare(
     if not rows:
         raise InputError(f"no results in {folder} to compare")
     return pd.DataFrame(rows, columns=["notebook", "metric", "here", "reference", "verdict"], dtype=object)
+
+
+def recompute(profile: str, only: Iterable[str], reference: Path) -> bool:
+    """Run a profile afresh in a temporary folder and print its metrics beside the reference.
+
+    The tolerances are the profile's; without any, ``RELATIVE`` and ``ABSOLUTE``.
+
+    Returns
+    -------
+    Whether every notebook ran and every metric agrees.
+
+    Raises
+    ------
+    InputError : there is no reference.
+    """
+    from dfe_lib.run import reproduce
+
+    if not reference.is_dir():
+        raise InputError(
+            f"there is no reference for profile '{profile}' ({reference}); "
+            f"write one with `dfe reproduce --profile {profile} --save-reference`"
+        )
+    tolerance = {"relative": RELATIVE, "absolute": ABSOLUTE, **load_profile(profile).tolerance}
+    with tempfile.TemporaryDirectory(prefix="dfe-check-") as folder:
+        summary = reproduce(profile, only, folder=Path(folder) / profile)
+        if not summary.ok:
+            return False
+        table = compare(summary.folder, reference, **tolerance)
+    wrong = disagreements(table)
+    print(table.to_string(index=False, na_rep="undefined"))
+    print(
+        f"{len(table)} metrics, {len(wrong)} disagree "
+        f"(tolerance {tolerance['absolute']:g} + {tolerance['relative']:g} · |reference|)"
+    )
+    print(f"reference: {reference}", flush=True)
+    return wrong.empty
 
 
 def disagreements(table: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def kernel() -> Iterator[str]:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
         content = {"argv": argv, "display_name": "DFE", "language": "python", "env": environment}
         spec.write_text(json.dumps(content))
         before = os.environ.get("JUPYTER_PATH")

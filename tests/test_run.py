@@ -369,3 +369,25 @@ def test_the_kernel_is_this_interpreter_whatever_the_user_has(tmp_path, monkeypa
     with kernel() as name:
         assert KernelSpecManager().get_kernel_spec(name).argv[0] == sys.executable
     assert os.environ["JUPYTER_PATH"] == os.fspath(tmp_path)
+
+
+def test_a_check_without_reference_says_how_to_make_one(tmp_path):
+    with pytest.raises(InputError, match="--profile ci --save-reference"):
+        compare.recompute("ci", (), tmp_path / "none")
+
+
+@pytest.mark.notebooks
+def test_a_check_recomputes_elsewhere_and_compares(walk, tmp_path, monkeypatch, capsys):
+    summary, _ = go(walk, only=["01"])
+    compare.save(summary.folder, tmp_path / "reference")
+    stamp = (summary.folder / "01_second" / run.STAMP).read_bytes()
+    inside = {"notebooks": walk, "profiles": walk / "profiles"}
+    original = run.reproduce
+    monkeypatch.setattr(run, "reproduce", lambda *args, **options: original(*args, **options, **inside))
+    monkeypatch.setattr(compare, "load_profile", lambda name: notebooks.load_profile(name, walk / "profiles"))
+    assert compare.recompute("ci", ["01"], tmp_path / "reference")
+    assert "4 metrics, 0 disagree" in capsys.readouterr().out
+    saved = tmp_path / "reference" / "01_second.json"
+    saved.write_text(saved.read_text().replace('"number": 4', '"number": 5'))
+    assert not compare.recompute("ci", ["01"], tmp_path / "reference")
+    assert (summary.folder / "01_second" / run.STAMP).read_bytes() == stamp
