@@ -8,7 +8,7 @@ import pytest
 from dfe_lib import frames
 from dfe_lib.analysis.representations import functionals
 from dfe_lib.analysis.rows import coding_features
-from dfe_lib.codings import PCA, KMeans
+from dfe_lib.codings import PCA
 from dfe_lib.codings.facs import au_basis
 from dfe_lib.data.cohort import read_cohort
 from dfe_lib.data.displays import SYNERGIES, sample_displays
@@ -23,6 +23,7 @@ from dfe_lib.data.simulator import (
 )
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53
+from dfe_lib.tokens import Tokenizer
 
 SMALL = CohortConfig(subjects=6, recordings=2, seconds=3)
 
@@ -138,12 +139,12 @@ def test_a_cohort_on_disk_is_the_same_cohort(tmp_path):
 def test_features_of_all_codings_cover_every_recording():
     cohort = simulate_cohort(SMALL, seed=0)
     psi = sample_displays(300, np.random.default_rng(0))
-    words = KMeans(16).fit(psi)  # any coding with one codebook can stand where the tokenizer does
-    features = coding_features(cohort.frames, words, PCA().fit(psi))
+    tokenizer = Tokenizer.load()
+    features = coding_features(cohort.frames, tokenizer, PCA().fit(psi))
     for name, table in features.items():
         assert set(table.index) == set(cohort.recordings["recording"]), name
     blind = cohort.frames.assign(
         detected=cohort.frames["detected"] & (cohort.frames["recording"] != "sim0_r1")
     )
     with pytest.raises(InputError, match="'sim0_r1'"):
-        coding_features(blind, words, PCA().fit(psi))
+        coding_features(blind, tokenizer, PCA().fit(psi))

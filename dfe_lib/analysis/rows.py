@@ -18,7 +18,7 @@ MAE_NOTE = "not measured: it needs video frames, and there are none here"
 
 
 def coding_features(
-    table: pd.DataFrame, tokenizer: Any, pca: PCA, facs: FACS | None = None
+    table: pd.DataFrame, tokenizer: Any, pca: PCA, facs: FACS | None = None, method: str = "greedy"
 ) -> dict[str, pd.DataFrame]:
     """Features of every recording by every coding; nothing is learnt from ``table``.
 
@@ -28,6 +28,7 @@ def coding_features(
     Parameters
     ----------
     table : frame table with the ``psi_`` columns of ``tokenizer.space``.
+    method : how the tokenizer searches; greedy takes a twentieth of the time of a beam of 8.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def coding_features(
     levels = facs.encode(psi)
     components = [f"pc{i}" for i in range(len(pca.templates))]
     return {
-        DFE_BAG: bag_of_tokens(tokenizer.encode(psi), recordings, len(tokenizer.templates)),
+        DFE_BAG: bag_of_tokens(tokenizer.encode(psi, method=method), recordings, len(tokenizer.templates)),
         "FACS mean+sd": functionals(facs.intensities(psi), recordings, facs.names),
         "FACS bag": bag_of_levels(levels, recordings, facs.names, INTENSITIES),
         "PCA mean+sd": functionals(pca.coefficients(psi), recordings, components),
