@@ -239,10 +239,11 @@ class Explorer(widgets.VBox):
             live.move_present(self.figure, float(now.time_s[now.frame]))
         moved = float(self._tokenizer.space.norm(now.psi()))
         what = f"face moved by {moved:.2f} mm RMS" if now.detected else "<b>no face in this frame</b>"
-        self.status.value = (
-            f'<span role="status">frame {now.frame} · {now.time_s[now.frame]:.2f} s · '
-            f"{int(now.active().sum())} of {now.depth} tokens on · {what}</span>"
+        where = (
+            f"{html.escape(str(self.recording.value))} · frame {now.frame} · {now.time_s[now.frame]:.2f} s"
         )
+        on = f"{int(now.active().sum())} of {now.depth} tokens on"
+        self.status.value = f'<span role="status">{where} · {on} · {what}</span>'
 
     def _show_chips(self) -> None:
         now, self._quiet = self.state, True

@@ -97,13 +97,27 @@ def page(lab):
         page.set_default_timeout(120_000)
         page.goto(f"{lab}lab/tree/{NOTEBOOK.name}?token=t&reset")
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        page.locator(".js-plotly-plot canvas").first.wait_for()
+        page.get_by_text(re.compile(r"Python 3.* \| Idle")).wait_for()
+        _run_all(page)
         page.locator("[role=status]", has_text=re.compile(r"frame \d+")).wait_for()
+        page.locator(".js-plotly-plot canvas").first.wait_for()
         yield page
         browser.close()
+
+
+def _run_all(page) -> None:
+    """Run → Run All Cells; once more if it was lost, as happens while the kernel's connection settles."""
+    from playwright.sync_api import TimeoutError as Late
+
+    begun = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\d+|\*)\]")).first
+    for attempt in range(4):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        try:
+            return begun.wait_for(timeout=8_000)
+        except Late:
+            if attempt == 3:
+                raise
 
 
 def status(page) -> str:
@@ -180,8 +194,7 @@ def test_another_recording_is_opened_from_the_list(page):
     choice = page.locator(".widget-dropdown", has_text="Recording").locator("select")
     names = choice.locator("option").all_inner_texts()
     choice.select_option(names[1])
-    until(page, re.compile(r"frame \d+ · \d+\.\d\d s"))
-    assert chips(page).count() > 1
+    until(page, re.compile(rf"^{re.escape(names[1])} · frame \d+"))
 
 
 def test_no_cell_failed(page):
