@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from dfe_lib import frames
+from dfe_lib.data.tracks import shipped_tracks
 from dfe_lib.errors import InputError
 from dfe_lib.figures import live
 from dfe_lib.figures.naming import template_names
-from dfe_lib.paths import ASSETS
 
 if TYPE_CHECKING:
     from dfe_lib.face.morphable import Morphable
@@ -289,19 +289,3 @@ def explore(tokenizer: Tokenizer, table: pd.DataFrame | None = None, mesh: str =
     )  # brings the asset manifest, which state and view do not need
 
     return Explorer(tokenizer, shipped_tracks() if table is None else table, load_morphable(mesh))
-
-
-def shipped_tracks() -> pd.DataFrame:
-    """The recorded tracks that come with the library, without landmarks, as one frame table.
-
-    Raises
-    ------
-    InputError : none is there.
-    """
-    found = sorted((ASSETS / "tracks").glob("*.parquet"))
-    if not found:
-        raise InputError(
-            "no recorded tracks came with this installation; give a frame table from `dfe extract`"
-        )
-    tables = [frames.read(path, needs=["psi_"]) for path in found]
-    return pd.concat([t.drop(columns="landmarks", errors="ignore") for t in tables], ignore_index=True)

@@ -67,3 +67,13 @@ def test_unknown_mesh_and_coefficient_are_named():
         ICT53.to_mesh(np.zeros(53), mesh="face479")
     with pytest.raises(InputError, match="jawShut"):
         ICT53.vector(jawShut=1)
+
+
+def test_no_triangle_of_face478_joins_the_lips_or_the_lids():
+    """An open mouth is a hole: a triangle with corners on both inner lips would close it."""
+    triangles = load_morphable("face478").triangles
+    upper, lower = {191, 80, 81, 82, 13, 312, 311, 310, 415}, {324, 318, 402, 317, 14, 87, 178, 88, 95}
+    for corners in triangles.tolist():
+        assert not (upper & set(corners) and lower & set(corners))
+    counts = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0, return_counts=True)[1]
+    assert counts.max() == 2  # no edge belongs to three triangles

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from matplotlib.path import Path as Polygon
 from safetensors.numpy import load_file, save_file
 from scipy.spatial import Delaunay
 from tqdm import tqdm
@@ -162,24 +163,31 @@ def fit_face478(renders: Renders, target: np.ndarray, modes: int = 20) -> dict[s
     neutrals = np.stack([own[subject == s][0] for s in np.unique(subject)])
     _, s, vt = np.linalg.svd(neutrals - neutrals.mean(axis=0), full_matrices=False)
     identities = vt[:modes] * s[:modes, None] / np.sqrt(len(neutrals))
+    expressions = (expressions + swapped) / 2
+    wide = ICT53.vector(jawOpen=1.0, eyeWide_L=1.0, eyeWide_R=1.0)
     return {
         "neutral": target.astype(np.float32),
-        "expressions": ((expressions + swapped) / 2).astype(np.float32),
+        "expressions": expressions.astype(np.float32),
         "identities": identities.reshape(modes, 478, 3).astype(np.float32),
-        "triangles": triangulate(target),
+        "triangles": triangulate(target + np.tensordot(wide, expressions, axes=1)),
     }
 
 
-def triangulate(neutral: np.ndarray) -> np.ndarray:
-    """(F, 3) int32 triangles over the landmarks: Delaunay on the unrolled face, with holes for eyes and mouth."""
-    centre = neutral[:468].mean(axis=0) - np.array([0, 0, 60.0])
-    angle = np.arctan2(neutral[:468, 0] - centre[0], neutral[:468, 2] - centre[2])
-    flat = np.column_stack([angle * 90.0, neutral[:468, 1]])
+def triangulate(opened: np.ndarray) -> np.ndarray:
+    """(F, 3) int32 triangles over the landmarks of a face whose mouth and eyes are open (478, 3), holes left out.
+
+    Delaunay on the unrolled face. With the mouth open no triangle can join the upper lip to the lower one but across
+    the hole, and those are dropped.
+    """
+    points = opened[:468]
+    centre = points.mean(axis=0) - np.array([0, 0, 60.0])
+    angle = np.arctan2(points[:, 0] - centre[0], points[:, 2] - centre[2])
+    flat = np.column_stack([angle * 90.0, points[:, 1]])
     triangles = Delaunay(flat).simplices
-    holes = [set(ring) for ring in (MOUTH, EYE_R, EYE_L)]
-    keep = np.array([not any(set(t.tolist()) <= hole for hole in holes) for t in triangles])
+    middle = flat[triangles].mean(axis=1)
+    keep = ~np.any([Polygon(flat[ring]).contains_points(middle) for ring in (MOUTH, EYE_R, EYE_L)], axis=0)
     edges = np.stack([flat[triangles[:, i]] - flat[triangles[:, (i + 1) % 3]] for i in range(3)])
-    keep &= np.linalg.norm(edges, axis=2).max(axis=0) < 30
+    keep &= np.linalg.norm(edges, axis=2).max(axis=0) < 40  # slivers along the outline
     triangles = triangles[keep]
     a, b, c = (flat[triangles[:, i]] for i in range(3))
     (ux, uy), (vx, vy) = (b - a).T, (c - a).T

@@ -1,0 +1,100 @@
+"""The abstract's claims, one comparison a row, and what these comparisons allow us to say.
+
+Only data from people can decide a claim. Simulated rows are shown and never counted: a simulator contains what its
+author put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from dfe_lib.errors import InputError, choices
+
+AHEAD, BEHIND, EQUAL = "ahead", "behind", "no difference shown"
+HOLDS, FAILS, MIXED = "holds here", "does not hold here", "mixed here"
+UNDECIDED, UNTESTED = "not decided: simulated data only", "not tested"
+LEVEL = 0.05  # of the Holm-adjusted p-value
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """DFE against one other method, on one data set, by one measure.
+
+    Attributes
+    ----------
+    claim : which claim it bears on.
+    measure, data, other : what was measured, on what, against whom.
+    source : ``simulated``, ``embedded``, ``open`` or ``gated``.
+    dfe, value : the two figures; NaN where the other was not measured.
+    lower_is_better : sense of the measure.
+    p : Holm-adjusted p-value of the difference; NaN where the measure has no test (an error over all frames).
+    resolution : without a p-value, differences up to this size say nothing, in units of the measure.
+    """
+
+    claim: str
+    measure: str
+    data: str
+    source: str
+    other: str
+    dfe: float
+    value: float
+    lower_is_better: bool = False
+    p: float = np.nan
+    resolution: float = 0.0
+
+    @property
+    def outcome(self) -> str:
+        """``ahead``, ``behind``, ``no difference shown`` or ``not tested``, from DFE's side."""
+        if not np.isfinite([self.dfe, self.value]).all():
+            return UNTESTED
+        gain = (self.value - self.dfe) * (1 if self.lower_is_better else -1)
+        shown = self.p < LEVEL if np.isfinite(self.p) else abs(gain) > self.resolution
+        return EQUAL if not shown or gain == 0 else (AHEAD if gain > 0 else BEHIND)
+
+
+def comparison_table(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """One row per comparison, with its ``outcome``."""
+    return pd.DataFrame([asdict(c) | {"outcome": c.outcome} for c in comparisons])
+
+
+def verdicts(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """One row per claim: how many comparisons on real data went which way, and what that allows to say.
+
+    Returns
+    -------
+    DataFrame with ``claim``, counts of real ``ahead``, ``behind``, ``no difference shown``, of ``simulated`` and
+    ``not tested`` comparisons, and ``verdict``.
+
+    Examples
+    --------
+    >>> better = Comparison("precise", "RMS", "actors", "open", "FACS", 0.2, 0.6, lower_is_better=True)
+    >>> verdicts([better])["verdict"].item()
+    'holds here'
+    """
+    rows: dict[str, dict[str, int]] = {}
+    for c in comparisons:
+        if c.source not in ("simulated", "embedded", "open", "gated"):
+            raise InputError(
+                f"unknown source: {choices(c.source, ['simulated', 'embedded', 'open', 'gated'])}"
+            )
+        counts = rows.setdefault(c.claim, dict.fromkeys((AHEAD, BEHIND, EQUAL, "simulated", UNTESTED), 0))
+        kind = c.outcome
+        counts["simulated" if c.source == "simulated" and kind != UNTESTED else kind] += 1
+    return pd.DataFrame(
+        [{"claim": claim} | counts | {"verdict": _verdict(counts)} for claim, counts in rows.items()]
+    )
+
+
+def _verdict(counts: dict[str, int]) -> str:
+    real = counts[AHEAD] + counts[BEHIND] + counts[EQUAL]
+    if real == 0:
+        return UNDECIDED if counts["simulated"] else UNTESTED
+    if counts[AHEAD] == real:
+        return HOLDS
+    if counts[AHEAD] == 0:
+        return FAILS
+    return MIXED
