@@ -188,6 +188,16 @@ def test_regression_metrics_by_definition():
     assert metrics.pcc(sums) == pytest.approx(pearsonr(y, p)[0])
     lin = 2 * np.cov(y, p, bias=True)[0, 1] / (y.var() + p.var() + (y.mean() - p.mean()) ** 2)
     assert metrics.ccc(sums) == pytest.approx(lin)
+    one, two = np.arange(40) < 20, np.arange(40) >= 20
+    fold = np.where(one, 0, 1)
+    means = np.where(one, y[two].mean(), y[one].mean())  # each half gets the other half's mean: knows nothing
+    assert np.corrcoef(y, means)[0, 1] < -0.01
+    assert metrics.pcc(metrics.regression_sums(y, means, fold).sum(axis=0)) == 0
+    within = (
+        np.r_[y[one] - y[one].mean(), y[two] - y[two].mean()],
+        np.r_[p[one] - p[one].mean(), p[two] - p[two].mean()],
+    )
+    assert metrics.pcc(metrics.regression_sums(y, p, fold).sum(axis=0)) == pytest.approx(pearsonr(*within)[0])
     constant = metrics.regression_sums(y, np.full(40, 3.0)).sum(axis=0)
     assert metrics.pcc(constant) == 0 and metrics.ccc(constant) == pytest.approx(0, abs=1e-9)
 

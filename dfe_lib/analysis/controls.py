@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 
 from dfe_lib.analysis.inputs import feature_matrix, label_matrix, subject_groups
 from dfe_lib.analysis.metrics import STRESS, Task
-from dfe_lib.analysis.model import cross_validate, grouped_splits, permute_labels, prepare
+from dfe_lib.analysis.model import cross_validate, fold_of, grouped_splits, permute_labels, prepare
 from dfe_lib.analysis.protocol import score_table
 from dfe_lib.errors import InputError
 
@@ -47,7 +47,9 @@ def leakage(
     for split, (splits, inner) in ways.items():
         predicted = {split: cross_validate(features, y, inner, splits, task, 3, seed)}
         rng = np.random.default_rng(seed)
-        rows.append(score_table(predicted, y, groups, targets, classes, task, split, rng, 1000))
+        rows.append(
+            score_table(predicted, y, groups, fold_of(splits), targets, classes, task, split, rng, 1000)
+        )
     rows = pd.concat(rows, ignore_index=True).rename(columns={"method": "split"})
     return rows.query("primary and target == 'all'")[["split", "metric", "value", "low", "high"]].reset_index(
         drop=True

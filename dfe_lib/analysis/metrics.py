@@ -19,7 +19,7 @@ class Metric:
     name : as tables show it.
     kind : ``"classification"`` (sums: C × C confusion counts, truth first) or ``"regression"`` (n, Σy, Σŷ,
         Σy², Σŷ²,
-        Σyŷ, Σ|y − ŷ|).
+        Σyŷ, Σ|y − ŷ|, and the three products of deviations from the fold's means).
     of : (…, m) sums → (…,) value.
     higher_is_better : direction.
     """
@@ -35,10 +35,19 @@ def classification_sums(truth: np.ndarray, predicted: np.ndarray, classes: int) 
     return np.eye(classes * classes)[truth * classes + predicted]
 
 
-def regression_sums(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """(n, 7) float64, the terms of the sums of each recording."""
+def regression_sums(truth: np.ndarray, predicted: np.ndarray, fold: np.ndarray | None = None) -> np.ndarray:
+    """The terms of the sums of each recording, (n, …, 10) float64.
+
+    ``fold`` (n,) is the test fold of each recording: the last three terms are deviations from the fold's
+    means.
+    """
     y, p = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    return np.stack([np.ones_like(y), y, p, y**2, p**2, y * p, np.abs(y - p)], axis=-1)
+    _, fold = np.unique(np.zeros(len(y)) if fold is None else fold, return_inverse=True)
+    member = np.eye(fold.max() + 1)[fold]
+    mean = member @ np.diag(1 / member.sum(axis=0)) @ member.T
+    dy, dp = y - mean @ y, p - mean @ p
+    terms = [np.ones_like(y), y, p, y**2, p**2, y * p, np.abs(y - p), dy**2, dp**2, dy * dp]
+    return np.stack(terms, axis=-1)
 
 
 def _confusion(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,24 +95,24 @@ def rmse(sums: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squared, 0) / sums[..., 0])
 
 
-def _moments(sums: np.ndarray) -> tuple[np.ndarray, ...]:
-    n, y, p, yy, pp, yp, _ = np.moveaxis(sums, -1, 0)
-    my, mp = y / n, p / n
-    return my, mp, np.maximum(yy / n - my**2, 0), np.maximum(pp / n - mp**2, 0), yp / n - my * mp
-
-
 def pcc(sums: np.ndarray) -> np.ndarray:
-    """Pearson correlation; 0 for a constant prediction, which orders nothing."""
-    _, _, vy, vp, covariance = _moments(sums)
-    scale = np.sqrt(vy * vp)
-    return np.divide(covariance, scale, out=np.zeros_like(covariance), where=scale > 1e-12)
+    """Pearson correlation within test folds; 0 for a constant prediction, which orders nothing.
+
+    Pooled over folds, a predictor that knows only the training mean would correlate negatively: that mean
+    is high where the held-out subjects are low. With one test set both are the same.
+    """
+    scale = np.sqrt(sums[..., 7] * sums[..., 8])
+    # Rounding leaves a constant with deviations of about 1e-16 of its size.
+    known = sums[..., 8] > 1e-18 * (1 + sums[..., 4])
+    return np.divide(sums[..., 9], scale, out=np.zeros_like(scale), where=known & (scale > 0))
 
 
 def ccc(sums: np.ndarray) -> np.ndarray:
-    """Lin's concordance correlation."""
-    my, mp, vy, vp, covariance = _moments(sums)
-    scale = vy + vp + (my - mp) ** 2
-    return np.divide(2 * covariance, scale, out=np.zeros_like(covariance), where=scale > 1e-12)
+    """Lin's concordance correlation, pooled over folds."""
+    n, y, p, yy, pp, yp = (sums[..., i] for i in range(6))
+    my, mp = y / n, p / n
+    scale = (yy + pp) / n - my**2 - mp**2 + (my - mp) ** 2
+    return np.divide(2 * (yp / n - my * mp), scale, out=np.zeros_like(scale), where=scale > 1e-12)
 
 
 METRICS: dict[str, Metric] = {

@@ -27,6 +27,14 @@ def grouped_splits(
     return splits
 
 
+def fold_of(splits: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """(n,) int, the fold in which each row is tested."""
+    fold = np.empty(sum(len(test) for _, test in splits), dtype=int)
+    for i, (_, test) in enumerate(splits):
+        fold[test] = i
+    return fold
+
+
 def check_apart(train: np.ndarray, test: np.ndarray) -> None:
     """Refuse a subject that is in training and test at once.
 
@@ -73,17 +81,21 @@ def prepare(
 
 def fit_predict(a, y, b, task: Task, penalties: tuple[float, ...]) -> np.ndarray:
     """Predictions for rows b at each penalty: (penalties, n, T) values or (penalties, n, C) chances."""
+    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    projected = (
+        b @ vt.T
+    )  # the penalty does not see the rotation, and wide tables become as narrow as they are long
     if task.kind == "classification":
         out = []
         for penalty in penalties:
+            strength = 10 / (penalty * len(a))
             model = LogisticRegression(
-                C=1 / (penalty * len(a)) * 10, class_weight="balanced", max_iter=300, tol=1e-3
+                C=strength, class_weight="balanced", solver="newton-cholesky", tol=1e-4
             )
-            out.append(model.fit(a, y[:, 0]).predict_proba(b))
+            out.append(model.fit(u * s, y[:, 0]).predict_proba(projected))
         return np.stack(out)
     centre = y.mean(axis=0)
-    u, s, vt = np.linalg.svd(a, full_matrices=False)
-    inner, projected = u.T @ (y - centre), b @ vt.T
+    inner = u.T @ (y - centre)
     shrink = s / (s**2 + np.asarray(penalties)[:, None] * len(a) / 10)  # (penalties, r)
     return centre + projected @ (shrink[:, :, None] * inner)
 

@@ -16,7 +16,13 @@ import pandas as pd
 from dfe_lib.analysis import metrics as m
 from dfe_lib.analysis.inputs import check_classes, feature_matrix, label_matrix, subject_groups
 from dfe_lib.analysis.metrics import METRICS, Task
-from dfe_lib.analysis.model import constant_predictions, cross_validate, grouped_splits, permute_labels
+from dfe_lib.analysis.model import (
+    constant_predictions,
+    cross_validate,
+    fold_of,
+    grouped_splits,
+    permute_labels,
+)
 from dfe_lib.analysis.statistics import bootstrap_interval, holm, paired_permutation
 from dfe_lib.errors import InputError
 
@@ -101,10 +107,8 @@ def evaluate(
     shuffled = y[permute_labels(y, groups, rng)]
     predicted[SHUFFLED] = cross_validate(tables[reference], shuffled, groups, splits, task, inner_folds, seed)
 
-    table = score_table(predicted, y, groups, targets, classes, task, reference, rng, replicates)
-    fold = np.empty(len(y), dtype=int)
-    for i, (_, test) in enumerate(splits):
-        fold[test] = i
+    fold = fold_of(splits)
+    table = score_table(predicted, y, groups, fold, targets, classes, task, reference, rng, replicates)
     shown = {name: p if classes is None else classes[p.astype(int)] for name, p in predicted.items()}
     truth = y if classes is None else classes[y.astype(int)]
     predictions = pd.concat(
@@ -127,6 +131,7 @@ def score_table(
     predicted: Mapping[str, np.ndarray],
     y: np.ndarray,
     groups: np.ndarray,
+    fold: np.ndarray,
     targets: list[str],
     classes: np.ndarray | None,
     task: Task,
@@ -140,7 +145,7 @@ def score_table(
     sums = {}
     for name, p in predicted.items():
         if classes is None:
-            terms = m.regression_sums(y, p)  # (n, T, 7)
+            terms = m.regression_sums(y, p, fold)  # (n, T, 10)
         else:
             terms = m.classification_sums(y[:, 0].astype(int), p[:, 0].astype(int), len(classes))[:, None]
         sums[name] = np.einsum("sn,ntm->stm", people, terms).reshape(len(people), -1)
