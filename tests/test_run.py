@@ -378,16 +378,16 @@ def test_a_check_without_reference_says_how_to_make_one(tmp_path):
 
 @pytest.mark.notebooks
 def test_a_check_recomputes_elsewhere_and_compares(walk, tmp_path, monkeypatch, capsys):
-    summary, _ = go(walk, only=["01"])
+    summary, _ = go(walk, only=["00"])
     compare.save(summary.folder, tmp_path / "reference")
-    stamp = (summary.folder / "01_second" / run.STAMP).read_bytes()
+    stamp = (summary.folder / "00_first" / run.STAMP).read_bytes()
     inside = {"notebooks": walk, "profiles": walk / "profiles"}
     original = run.reproduce
     monkeypatch.setattr(run, "reproduce", lambda *args, **options: original(*args, **options, **inside))
     monkeypatch.setattr(compare, "load_profile", lambda name: notebooks.load_profile(name, walk / "profiles"))
-    assert compare.recompute("ci", ["01"], tmp_path / "reference")
-    assert "4 metrics, 0 disagree" in capsys.readouterr().out
-    saved = tmp_path / "reference" / "01_second.json"
-    saved.write_text(saved.read_text().replace('"number": 4', '"number": 5'))
-    assert not compare.recompute("ci", ["01"], tmp_path / "reference")
-    assert (summary.folder / "01_second" / run.STAMP).read_bytes() == stamp
+    assert compare.recompute("ci", ["00"], tmp_path / "reference")
+    assert "3 metrics, 0 disagree" in capsys.readouterr().out
+    saved = tmp_path / "reference" / "00_first.json"
+    saved.write_text(saved.read_text().replace('"rate": 1.0', '"rate": 2.0'))
+    assert not compare.recompute("ci", ["00"], tmp_path / "reference")
+    assert (summary.folder / "00_first" / run.STAMP).read_bytes() == stamp
