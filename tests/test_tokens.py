@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from dfe_lib import frames
 from dfe_lib.data.displays import sample_displays
@@ -46,6 +47,17 @@ def test_training_is_repeatable(data, trained):
     assert np.array_equal(again.tokenizer.templates, trained.tokenizer.templates)
     other = train(data[0], TrainingConfig(**{**SMALL, "seed": 1}), data[1], progress=False)
     assert not np.array_equal(other.tokenizer.templates, trained.tokenizer.templates)
+
+
+def test_the_number_of_threads_changes_nothing(data, trained):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        again = train(data[0], TrainingConfig(**SMALL), data[1], progress=False)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(again.tokenizer.templates, trained.tokenizer.templates)
 
 
 def test_training_generalises(data, trained):
@@ -236,7 +248,8 @@ def test_a_saved_tokenizer_is_the_same_in_another_process(tmp_path, data, traine
     folder = trained.tokenizer.save(tmp_path / "tok")
     np.save(tmp_path / "psi.npy", data[1])
     script = (
-        "import sys, numpy as np; from dfe_lib.tokens import Tokenizer; t = Tokenizer.load(sys.argv[1] + '/tok');"
+        "import sys, numpy as np; from dfe_lib.tokens import Tokenizer;"
+        "t = Tokenizer.load(sys.argv[1] + '/tok');"
         "psi = np.load(sys.argv[1] + '/psi.npy');"
         "np.savez(sys.argv[1] + '/codes.npz', **{m: t.encode(psi, m) for m in ('encoder', 'greedy', 'beam')})"
     )

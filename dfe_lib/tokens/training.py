@@ -7,7 +7,8 @@ alone adapts to the codebook, which is now frozen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,8 +45,8 @@ class TrainingConfig(ModelConfig):
     commitment: float = (
         0.5  # below, the latent runs away from the codes; above, coarse stages pull it too short
     )
-    sparsity: float = 0.1  # more local templates for some per cent of error; 0.2 costs 8 %
-    orthogonality: float = 0.1  # parts near-duplicates; 256 templates in 53 dimensions cannot be orthogonal
+    sparsity: float = 0.2  # a tenth more local for about one per cent of error
+    orthogonality: float = 1.0  # a tenth less alike for half a per cent; 256 in 53 dimensions must overlap
     refine_beam: int = 4  # a wider beam finds hardly better codes to learn from
     start_frames: int = 16384  # 64 frames a code for k-means
     dead_below: int = 8  # uses in an epoch and over all stages, below which a code gets a new place
@@ -109,6 +110,21 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, so that a seed gives the same tokenizer on any number of cores.
+
+    Steps this small gain little from a second core, and lose much when another process wants it too.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 def train(
     psi: np.ndarray,
     config: TrainingConfig | None = None,
