@@ -30,9 +30,9 @@ class ModelConfig:
     ConfigError : a value outside its range.
     """
 
-    stages: int = 6  # 6 × 8 bits = 48 bits a frame, a sixth of a dictionary per stage; errors below 0.5 mm
+    stages: int = 6  # 6 × 8 bits = 48 bits a frame
     codes: int = 256  # one byte a token; more than the 2 × 53 directions there are, few enough to look at
-    width: int = 64  # about the dimension of ψ; wider did not lower the error on simulated displays
+    width: int = 64  # about the dimension of ψ; not tuned
     heads: int = 4  # 16 numbers a head, for 7 input tokens
     layers: int = (
         2  # the map is nearly linear: a second layer lets regions that were related answer each other
