@@ -34,9 +34,7 @@ class ModelConfig:
     codes: int = 256  # one byte a token; more than the 2 × 53 directions there are, few enough to look at
     width: int = 64  # about the dimension of ψ; not tuned
     heads: int = 4  # 16 numbers a head, for 7 input tokens
-    layers: int = (
-        2  # the map is nearly linear: a second layer lets regions that were related answer each other
-    )
+    layers: int = 2  # one to gather the regions, one to let them answer; not tuned
 
     def __post_init__(self):
         limits = {"stages": 1, "codes": 2, "width": 1, "heads": 1, "layers": 1}

@@ -29,7 +29,7 @@ PHASES = ("joint", "refine", "follow")
 
 @dataclass(frozen=True)
 class TrainingConfig(ModelConfig):
-    """How to train. Every value is our choice, found on simulated displays.
+    """How to train. Every value is our choice; figures in the reasons are for simulated displays.
 
     Raises
     ------
@@ -42,12 +42,10 @@ class TrainingConfig(ModelConfig):
     batch: int = 1024  # each of 256 codes is still seen some 24 times a step
     learning_rate: float = 1e-3  # of the encoder; the usual value for Adam and a small transformer
     codebook_rate: float = 1e-2  # of codebook and gains, which are in mm and log units: a hundredth mm a step
-    commitment: float = (
-        0.5  # below, the latent runs away from the codes; above, coarse stages pull it too short
-    )
+    commitment: float = 0.5  # at 0.05 the latent ran away from the codes; at 2 it fell short of them
     sparsity: float = 0.2  # a tenth more local for about one per cent of error
     orthogonality: float = 1.0  # a tenth less alike for half a per cent; 256 in 53 dimensions must overlap
-    refine_beam: int = 4  # a wider beam finds hardly better codes to learn from
+    refine_beam: int = 4  # half the beam of encoding, at half its cost; not tuned
     start_frames: int = 16384  # 64 frames a code for k-means
     dead_below: int = 8  # uses in an epoch and over all stages, below which a code gets a new place
     device: str = "auto"  # CUDA, else MPS, else CPU
