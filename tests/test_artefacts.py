@@ -47,7 +47,13 @@ def test_wrong_kind_shape_and_damage_are_refused(tmp_path):
 
 def test_everything_shipped_has_a_card_and_is_small():
     folders = [p for p in ASSETS.iterdir() if p.is_dir() and p.name != "tracks"]
-    assert {p.name for p in folders} >= {"ict53", "face478", "expression-regressor", "extraction-noise", "tokenizer"}
+    assert {p.name for p in folders} >= {
+        "ict53",
+        "face478",
+        "expression-regressor",
+        "extraction-noise",
+        "tokenizer",
+    }
     for folder in folders:
         card = json.loads((folder / "card.json").read_text())
         assert set(artefacts.REQUIRED) <= set(card) and card["rebuild"] == f"dfe build {folder.name}"

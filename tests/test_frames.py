@@ -15,7 +15,12 @@ def table():
     landmarks = rng.random((5, 478, 3), dtype=np.float32) * 100
     landmarks[2] = np.nan
     table = frames.frame_table(
-        "clip", np.arange(5) / 30, [1, 1, 0, 1, 1], [1, 1, 0, 1, 2], landmarks, {"neutral": "estimated", "rate": 30.0}
+        "clip",
+        np.arange(5) / 30,
+        [1, 1, 0, 1, 1],
+        [1, 1, 0, 1, 2],
+        landmarks,
+        {"neutral": "estimated", "rate": 30.0},
     )
     psi = rng.random((5, 53), dtype=np.float32)
     psi[2] = np.nan
@@ -57,7 +62,11 @@ def test_stream_is_bounded_and_complete(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("column", "need", "message"),
-    [("time_s", (), "time_s"), ("psi_jawOpen", ("psi_jawOpen",), "psi_jawOpen"), ("landmarks", ("landmarks",), "dfe extract")],
+    [
+        ("time_s", (), "time_s"),
+        ("psi_jawOpen", ("psi_jawOpen",), "psi_jawOpen"),
+        ("landmarks", ("landmarks",), "dfe extract"),
+    ],
 )
 def test_missing_column_is_named(table, tmp_path, column, need, message):
     path = tmp_path / "t.parquet"

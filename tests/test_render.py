@@ -46,4 +46,6 @@ def test_a_wink_of_the_subjects_left_eye_is_found_on_the_left(renderer, mirror):
     psi = ExpressionRegressor.load().predict(np.stack(found), neutral=np.array([True, False]))[1]
     left, right = (psi[ICT53.names.index(f"eyeBlink_{s}")] for s in "LR")
     assert left > 0.4 and left > right + 0.3
-    assert np.abs(align(np.stack(found)).points[0] - reference()).mean() < 6  # mm: the face is where it should be
+    assert (
+        np.abs(align(np.stack(found)).points[0] - reference()).mean() < 6
+    )  # mm: the face is where it should be

@@ -26,7 +26,9 @@ def write_video(path, times_ms, size=(64, 48), audio_only=False):
             stream.codec_context.time_base = Fraction(1, 1000)
             packets = []
             for i, time in enumerate(times_ms):
-                frame = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), 10 * i, np.uint8), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(
+                    np.full((size[1], size[0], 3), 10 * i, np.uint8), format="rgb24"
+                )
                 frame.pts, frame.time_base = time, Fraction(1, 1000)
                 packets += stream.encode(frame)
             packets += stream.encode(None)
