@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -307,7 +307,7 @@ class _Run:
         return row
 
     def _rms(self, psi: np.ndarray, psi_hat: np.ndarray) -> float:
-        return float(np.sqrt(np.mean(self.space.norm(psi - psi_hat) ** 2)))
+        return float(self.space.norm(psi - psi_hat).mean())
 
     def tokenizer(self) -> Tokenizer:
         return Tokenizer.from_model(self.model, self.config, self.space)
@@ -389,8 +389,7 @@ def train_from_tables(
     trained.tokenizer.card = {
         "what": f"Tokenizer of expression coefficients, space {ICT53.name}",
         "made_from": f"{len(psi)} frames of {', '.join(p.name for p in paths)}",
-        "rebuild": "dfe train FRAMES... --out DIR "
-        + " ".join(f"--config {k}={v}" for k, v in asdict(config).items()),
+        "rebuild": "dfe train FRAMES... --out DIR --config FILE.yaml, where FILE.yaml holds the config of this card",
         "held_out_subjects": sorted(set(subjects[held])),
     }
     folder = trained.tokenizer.save(out)
