@@ -35,7 +35,7 @@ def trained(data):
 
 
 def rms(psi, psi_hat):
-    return np.sqrt((ICT53.norm(psi - psi_hat) ** 2).mean())
+    return ICT53.norm(psi - psi_hat).mean()
 
 
 # Training
