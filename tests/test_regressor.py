@@ -97,6 +97,13 @@ def test_a_lasting_smile_is_no_neutral(regressor):
     assert smile[20:].mean() > 0.4 and abs(smile[:20].mean()) < 0.1
 
 
+def test_who_smiles_all_the_time_still_smiles(regressor):
+    """No frame is neutral, but no person's neutral face is a full smile either."""
+    psi = np.tile(ICT53.vector(mouthSmile_L=1.0, mouthSmile_R=1.0), (60, 1))
+    found = regressor.predict(picture(load_morphable("face478").vertices(psi)))
+    assert found[:, ICT53.names.index("mouthSmile_L")].min() > 0.3
+
+
 @pytest.mark.parametrize(
     ("landmarks", "message"),
     [
@@ -120,6 +127,6 @@ def test_labels_must_fit_the_frames(regressor, clip):
 
 def test_weights_of_another_shape_are_refused(tmp_path):
     card = {"kind": "expression-regressor", "what": "-", "made_from": "-", "rebuild": "-"}
-    tensors = {"weights": np.zeros((1404, 53), np.float32), "neutral": np.zeros((478, 3), np.float32)}
+    tensors = {"weights": np.zeros((1404, 53)), "neutral": np.zeros((478, 3)), "neutral_spread": np.zeros(53)}
     with pytest.raises(InputError, match=r"\(1404, 53\), but \(1434, 53\)"):
         ExpressionRegressor.load(artefacts.save(tmp_path / "r", tensors, card))

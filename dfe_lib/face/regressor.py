@@ -18,6 +18,9 @@ from dfe_lib.space import ICT53
 # percentile. On held-out renders without any neutral frame this explains as much variance as the median would (0.71
 # and 0.70), and 0.80 against 0.71 where one mood lasts, whose median is the mood itself.
 NEUTRAL_QUANTILE = 0.1
+# A neutral that lies further from the population's than this many standard deviations of people's neutral faces is an
+# expression that lasts (someone smiles through the whole clip), and is cut there. No cost on held-out renders.
+NEUTRAL_LIMIT = 4.0
 # The population's neutral counts as much as this many frames, so that a photograph is measured against it alone.
 PRIOR_FRAMES = 5.0
 
@@ -30,13 +33,13 @@ class ExpressionRegressor:
     ----------
     weights : (1434, 53) float32, per mm.
     neutral : (478, 3) float32, mm: aligned landmarks of the population's neutral face.
+    neutral_spread : (53,) float32: standard deviation over people of what their neutral faces would measure.
     """
 
     weights: np.ndarray
     neutral: np.ndarray
-    NEUTRAL = (
-        "estimated per recording: 10th percentile of each coefficient, shrunk to the population's neutral"
-    )
+    neutral_spread: np.ndarray
+    NEUTRAL = "estimated per recording: 10th percentile of each coefficient, within 4 sd of the population's neutral"
 
     @staticmethod
     def load(path: str | Path | None = None) -> ExpressionRegressor:
@@ -85,26 +88,23 @@ class ExpressionRegressor:
         seen = np.isfinite(psi).all(axis=1)
         for name in np.unique(recordings[seen]):
             rows = seen & (recordings == name)
-            marked = None if neutral is None else np.asarray(neutral, bool) & rows
-            psi[rows] -= _own_neutral(psi, rows, marked, name)
+            marked = None if neutral is None else np.asarray(neutral, bool)[rows]
+            psi[rows] -= self._own_neutral(psi[rows], marked, name)
         psi[~seen] = np.nan
         return psi
 
-
-def _own_neutral(psi: np.ndarray, rows: np.ndarray, marked: np.ndarray | None, name: object) -> np.ndarray:
-    """(53,) ψ of the recording's neutral face against the population's; the regressor is linear, so ψ will do."""
-    if marked is not None:
-        if not marked.any():
-            raise InputError(
-                f"no detected frame of recording '{name}' is marked neutral; mark one or pass None"
-            )
-        return np.median(psi[marked], axis=0)
-    further = rows.sum() - 1
-    return (
-        further
-        / (further + PRIOR_FRAMES)
-        * np.quantile(psi[rows], NEUTRAL_QUANTILE, axis=0).astype(np.float32)
-    )
+    def _own_neutral(self, psi: np.ndarray, marked: np.ndarray | None, name: object) -> np.ndarray:
+        """(53,) ψ of one recording's neutral face against the population's; the map is linear, so ψ will do."""
+        if marked is not None:
+            if not marked.any():
+                raise InputError(
+                    f"no detected frame of recording '{name}' is marked neutral; mark one or pass None"
+                )
+            return np.median(psi[marked], axis=0)
+        low = np.quantile(psi, NEUTRAL_QUANTILE, axis=0).astype(np.float32)
+        further = len(psi) - 1
+        limit = NEUTRAL_LIMIT * self.neutral_spread
+        return further / (further + PRIOR_FRAMES) * np.clip(low, -limit, limit)
 
 
 def check_landmarks(landmarks: np.ndarray) -> np.ndarray:
@@ -140,6 +140,7 @@ def _shipped() -> ExpressionRegressor:
 
 def _read(path: str | Path) -> ExpressionRegressor:
     artefact = artefacts.load(path, kind="expression-regressor")
-    shapes = {"weights": (N_LANDMARKS * 3, ICT53.dimension), "neutral": (N_LANDMARKS, 3)}
+    d = ICT53.dimension
+    shapes = {"weights": (N_LANDMARKS * 3, d), "neutral": (N_LANDMARKS, 3), "neutral_spread": (d,)}
     artefacts.expect(artefact, str(path), **shapes)
     return ExpressionRegressor(*(artefact.tensors[k].astype(np.float32) for k in shapes))

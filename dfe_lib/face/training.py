@@ -217,7 +217,20 @@ def fit_regressor(renders: Renders, target: np.ndarray, penalty: float) -> dict[
     swapped = (x.reshape(-1, 478, 3)[:, pair] * np.array([-1, 1, 1])).reshape(x.shape)
     gram = x.T @ x + swapped.T @ swapped + penalty * np.eye(x.shape[1])
     weights = np.linalg.solve(gram, x.T @ psi + swapped.T @ ICT53.mirror(psi))
-    return {"weights": weights.astype(np.float32), "neutral": target.astype(np.float32)}
+    spread = _neutral_spread(renders, target, weights)
+    return {
+        k: v.astype(np.float32)
+        for k, v in (("weights", weights), ("neutral", target), ("neutral_spread", spread))
+    }
+
+
+def _neutral_spread(renders: Renders, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(53,) standard deviation over training subjects of the ψ that their neutral faces measure; sides alike."""
+    rows = renders.neutral & ~renders.test
+    psi = (align(renders.landmarks[rows], target).points - target).reshape(rows.sum(), -1) @ weights
+    subject = renders.subject[rows]
+    spread = np.std([psi[subject == s].mean(axis=0) for s in np.unique(subject)], axis=0)
+    return (spread + ICT53.mirror(spread)) / 2
 
 
 def centred(renders: Renders, target: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
