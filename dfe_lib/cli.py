@@ -157,12 +157,12 @@ def reproduce(
         raise ConfigError(
             "--check compares with the reference and --save-reference replaces it; give one of them"
         )
-    from dfe_lib import run
     from dfe_lib.paths import REFERENCE
+    from dfe_lib.runner import run
 
     run.prepare(profile, only or ())
     if check:
-        from dfe_lib import compare
+        from dfe_lib.runner import compare
 
         if not compare.recompute(profile, only or (), REFERENCE / profile):
             raise typer.Exit(1)
@@ -170,7 +170,7 @@ def reproduce(
     summary = run.reproduce(profile, only or (), force=force)
     run.publish(profile, summary)
     if save_reference and summary.ok:
-        from dfe_lib import compare
+        from dfe_lib.runner import compare
 
         print(f"reference: {len(compare.save(summary.folder, REFERENCE / profile))} notebooks")
     counts = f"{len(summary.ran)} ran, {len(summary.skipped)} up to date"
@@ -201,14 +201,14 @@ def explore() -> None:
 def bench(
     what: Annotated[str, typer.Argument(help="extraction, tokens or all.")] = "all",
 ) -> None:
-    """Measure speed on this machine, side by side with peers."""
-    from dfe_lib.errors import choices
-
-    if what not in ("extraction", "tokens", "all"):
-        raise ConfigError(f"no such benchmark: {choices(what, ['extraction', 'tokens', 'all'])}")
+    """Measure speed on this machine against a plain loop in the same run; the figures go to benchmarks/."""
     from dfe_lib import bench as benchmarks
 
-    benchmarks.run(what)
+    result = benchmarks.run(what)
+    for suite in benchmarks.SUITES:
+        for name, value in result.get(suite, {}).items():
+            print(f"{suite:<12} {name:<34} {value:>12,.3g}")
+    print(f"written: {_short(benchmarks.RESULT)}")
 
 
 @app.command()
@@ -259,7 +259,7 @@ def data_fetch(
     """Obtain open data sets: from the cache, a mirror, or their publisher; hashes are checked."""
     from dfe_lib.data.fetch import fetch
 
-    _say_outcomes(fetch(names or None))
+    _finish_outcomes(fetch(names or None))  # it says each entry as it goes
 
 
 @data.command("verify")
@@ -321,6 +321,10 @@ def _say_outcomes(outcomes) -> None:
     for outcome in outcomes:
         size = f"  {outcome.bytes / 1e6:.1f} MB" if outcome.bytes else ""
         print(f"{outcome.entry:<28} {outcome.state}{size}")
+    _finish_outcomes(outcomes)
+
+
+def _finish_outcomes(outcomes) -> None:
     failures = [outcome for outcome in outcomes if not outcome.ok]
     for outcome in failures:
         print(f"dfe: {outcome.reason}", file=sys.stderr)

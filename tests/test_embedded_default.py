@@ -2,8 +2,9 @@
 
 import pytest
 
-from dfe_lib import results, run
-from dfe_lib.notebook import discover
+from dfe_lib import results
+from dfe_lib.runner import run
+from dfe_lib.runner.notebook import discover
 
 pytestmark = pytest.mark.notebooks
 

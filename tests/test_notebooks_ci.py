@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from dfe_lib import report, results, run
-from dfe_lib.notebook import discover
+from dfe_lib import results
+from dfe_lib.runner import report, run
+from dfe_lib.runner.notebook import discover
 
 pytestmark = pytest.mark.notebooks
 

@@ -6,8 +6,8 @@ import re
 import nbformat
 import pytest
 
-from dfe_lib import notebook as notebooks
 from dfe_lib.paths import NOTEBOOKS, PROFILES
+from dfe_lib.runner import notebook as notebooks
 
 NAMES = (
     "00_data_inventory",

@@ -13,10 +13,11 @@ import time
 import nbformat
 import pytest
 
-from dfe_lib import compare, report, results, run
-from dfe_lib import notebook as notebooks
+from dfe_lib import results
 from dfe_lib.errors import ConfigError, InputError, RunError
-from dfe_lib.execute import execute, kernel, recover, verify
+from dfe_lib.runner import compare, report, run
+from dfe_lib.runner import notebook as notebooks
+from dfe_lib.runner.execute import execute, kernel, recover, verify
 
 PARAMETERS = """
 profile: str = "demo"  # which profile
@@ -193,7 +194,7 @@ def test_interruption_leaves_the_earlier_result(walk):
     (target / "00_first").mkdir(parents=True)
     (target / "00_first" / "metrics.json").write_text("earlier")
     code = (
-        "import sys; from pathlib import Path; from dfe_lib import run; "
+        "import sys; from pathlib import Path; from dfe_lib.runner import run; "
         "w = Path(sys.argv[1]); run.reproduce('ci', ['00'], folder=Path(sys.argv[2]), "
         "notebooks=w, profiles=w / 'profiles')"
     )

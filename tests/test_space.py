@@ -75,5 +75,5 @@ def test_no_triangle_of_face478_joins_the_lips_or_the_lids():
     upper, lower = {191, 80, 81, 82, 13, 312, 311, 310, 415}, {324, 318, 402, 317, 14, 87, 178, 88, 95}
     for corners in triangles.tolist():
         assert not (upper & set(corners) and lower & set(corners))
-    counts = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0, return_counts=True)[1]
-    assert counts.max() == 2  # no edge belongs to three triangles
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    assert np.unique(edges, axis=0, return_counts=True)[1].max() == 2  # no edge belongs to three triangles

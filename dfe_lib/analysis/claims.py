@@ -6,12 +6,13 @@ author put in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
+from dfe_lib.analysis.rows import DFE_BAG
 from dfe_lib.errors import InputError, choices
 
 AHEAD, BEHIND, EQUAL = "ahead", "behind", "no difference shown"
@@ -54,6 +55,63 @@ class Comparison:
         gain = (self.value - self.dfe) * (1 if self.lower_is_better else -1)
         shown = self.p < LEVEL if np.isfinite(self.p) else abs(gain) > self.resolution
         return EQUAL if not shown or gain == 0 else (AHEAD if gain > 0 else BEHIND)
+
+
+def fidelity_comparisons(
+    precise: str, wide: str, budget: pd.DataFrame, outside: pd.DataFrame, sources: Mapping[str, str]
+) -> list[Comparison]:
+    """Comparisons of precision and of variety at equal bits.
+
+    Parameters
+    ----------
+    precise, wide : names of the two claims.
+    budget : as of :func:`dfe_lib.analysis.fidelity.evaluate`, with ``data``; codings below 40 bits are left out.
+    outside : ``data, coding, of_that_reproduced``: how much of what FACS cannot say each coding brings back.
+    sources : data → source.
+    """
+    rows = []
+    for data, part in budget[budget["bits"] > 40].groupby("data", sort=False):
+        error = part.set_index("coding")["rms_mm"]
+        back = outside[outside["data"] == data].set_index("coding")["of_that_reproduced"]
+        for other in error.index.drop("DFE"):
+            where = {"data": data, "source": sources[data], "other": other}
+            rows.append(
+                Comparison(
+                    precise,
+                    "RMS error (mm)",
+                    dfe=error["DFE"],
+                    value=error[other],
+                    lower_is_better=True,
+                    **where,
+                )
+            )
+            rows.append(Comparison(wide, "share outside FACS", dfe=back["DFE"], value=back[other], **where))
+    return rows
+
+
+def prediction_comparisons(claim: str, scores: pd.DataFrame, source: str) -> list[Comparison]:
+    """DFE's bag of tokens against every FACS pipeline and Masked Autoencoder, by a task's primary measure.
+
+    Parameters
+    ----------
+    scores : table of :class:`dfe_lib.analysis.protocol.Outcome`.
+    source : where the cohort is from. A method without a value was not measured.
+    """
+    primary = scores[scores["primary"] & (scores["target"] == scores["target"].iloc[0])].set_index("method")
+    dfe, rows = primary.loc[DFE_BAG], []
+    rivals = [m for m in primary.index if m.startswith("FACS")]
+    for other in rivals:
+        row = primary.loc[other]
+        lower = row["metric"] in ("RMSE", "MAE")
+        values = (dfe["value"], row["value"], lower, row["p_holm"])
+        rows.append(Comparison(claim, row["metric"], f"{source} cohort", source, other, *values))
+    # No cohort at hand has pictures, which these baselines need; the row stands so that nobody overlooks it.
+    rows.append(
+        Comparison(
+            claim, dfe["metric"], f"{source} cohort", source, "Masked Autoencoder", dfe["value"], np.nan
+        )
+    )
+    return rows
 
 
 def comparison_table(comparisons: Iterable[Comparison]) -> pd.DataFrame:

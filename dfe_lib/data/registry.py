@@ -134,7 +134,8 @@ def load_manifest(path: str | Path | None = None) -> Manifest:
 @cache
 def _parse(content: bytes, source: str) -> Manifest:
     try:
-        raw = yaml.load(content, Loader=_StrictLoader)  # a SafeLoader: builds plain values only
+        loader = _StrictLoader(content)  # a SafeLoader: builds plain values only
+        raw = loader.get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is not valid: {' '.join(str(error).split())}") from error
     raw = _mapping(raw, source, ("schema", "entries"), ())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -80,6 +82,54 @@ def au_agreement(psi: np.ndarray, aus: pd.DataFrame, recordings: np.ndarray) -> 
         both = np.isfinite(a) & np.isfinite(b)
         r.append(pearson(a[both], b[both]))
     return pd.DataFrame({"au": list(AU_PAIRS), "coefficient": list(AU_PAIRS.values()), "r": r})
+
+
+@dataclass(frozen=True)
+class RenderBenchmark:
+    """Held-out renders, truth and answers.
+
+    Attributes
+    ----------
+    psi : (n, 53) true ψ of the expressive frames.
+    predicted : method → (n, 53): our regressor, and MediaPipe's own blendshapes with the same neutral taken off.
+    table : one row per method: ``method, mean_r, variance_explained, rms_mm``.
+    r : method → (53,) correlation per coefficient.
+    """
+
+    psi: np.ndarray
+    predicted: dict[str, np.ndarray]
+    table: pd.DataFrame
+    r: dict[str, np.ndarray]
+
+
+def render_benchmark(subjects: int, expressions: int, seed: int) -> RenderBenchmark:
+    """Render subjects that were never trained on, detect them, and compare both methods with the truth.
+
+    Parameters
+    ----------
+    subjects, expressions : simulated people, and expressive frames of each (beside three neutral ones).
+    seed : any; training used other people.
+
+    Raises
+    ------
+    AssetError : ict-facekit or the FaceLandmarker model is not at hand.
+    """
+    from dfe_lib.data.adapters.arkit import to_ict53
+    from dfe_lib.face.landmarks import blendshape_names
+    from dfe_lib.face.regressor import ExpressionRegressor
+    from dfe_lib.face.training import RenderConfig, render_frames, subject_neutrals
+
+    config = RenderConfig(0, subjects, expressive_frames=expressions, seed=1000 + seed)
+    renders = render_frames(config, progress=False)
+    ours = ExpressionRegressor.load().predict(renders.landmarks, renders.subject, renders.neutral)
+    theirs = to_ict53(renders.blendshapes, blendshape_names())
+    theirs = theirs - subject_neutrals(theirs, renders.subject, renders.neutral)
+    shown = ~renders.neutral
+    predicted = {"ours": ours[shown], "MediaPipe blendshapes": theirs[shown]}
+    scores = {name: agreement(renders.psi[shown], values) for name, values in predicted.items()}
+    r = {name: np.array(score.pop("r")) for name, score in scores.items()}
+    table = pd.DataFrame([{"method": name} | score for name, score in scores.items()])
+    return RenderBenchmark(renders.psi[shown], predicted, table, r)
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dfe_lib import results
 from dfe_lib.errors import InputError
-from dfe_lib.notebook import load_profile
+from dfe_lib.runner.notebook import load_profile
 
 # Training is repeatable on one machine; another processor or thread count changes the last digits of every
 # sum and, through early choices of codes, the second or third digit of a trained model's error.
@@ -87,7 +87,7 @@ def recompute(profile: str, only: Iterable[str], reference: Path) -> bool:
     ------
     InputError : there is no reference.
     """
-    from dfe_lib.run import reproduce
+    from dfe_lib.runner.run import reproduce
 
     if not reference.is_dir():
         raise InputError(

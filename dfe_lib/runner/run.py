@@ -18,9 +18,9 @@ from typing import Any
 
 from dfe_lib import provenance, results
 from dfe_lib.errors import ConfigError, RunError
-from dfe_lib.execute import execute, kernel, recover
-from dfe_lib.notebook import Notebook, Profile, discover, load_profile, select
 from dfe_lib.paths import FIGURES, MANIFEST, NOTEBOOKS, PROFILES, REPOSITORY, results_dir
+from dfe_lib.runner.execute import execute, kernel, recover
+from dfe_lib.runner.notebook import Notebook, Profile, discover, load_profile, select
 
 STAMP = "run.json"
 
@@ -190,7 +190,7 @@ def prepare(profile: str, only: Iterable[str] = ()) -> None:
 
 def publish(profile: str, summary: Summary) -> None:
     """Write the HTML report and, for a complete demo in its usual place, the figures of the checkout."""
-    from dfe_lib import report
+    from dfe_lib.runner import report
 
     page = summary.folder / "report" / "index.html"
     if summary.ran or not page.is_file():

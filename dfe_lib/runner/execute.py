@@ -22,8 +22,8 @@ import nbformat
 
 from dfe_lib import results
 from dfe_lib.errors import InputError, RunError
-from dfe_lib.notebook import Notebook
 from dfe_lib.paths import REPOSITORY
+from dfe_lib.runner.notebook import Notebook
 
 KERNEL = "dfe"
 
