@@ -35,6 +35,7 @@ def test_outcome_of_one_comparison(comparison, outcome):
         ([row(), row(source="embedded")], "holds here"),
         ([row(0.1, 0.9), row(p=0.9)], "does not hold here"),
         ([row(), row(0.1, 0.9)], "mixed here"),
+        ([row(p=0.9), row(p=0.5)], "open: no difference shown here"),
         ([row(source="simulated")], "not decided: simulated data only"),
         ([row(source="simulated"), row(0.1, 0.9)], "does not hold here"),
         ([row(value=np.nan)], "not tested"),

@@ -16,7 +16,7 @@ from dfe_lib.analysis.rows import DFE_BAG
 from dfe_lib.errors import InputError, choices
 
 AHEAD, BEHIND, EQUAL = "ahead", "behind", "no difference shown"
-HOLDS, FAILS, MIXED = "holds here", "does not hold here", "mixed here"
+HOLDS, FAILS, MIXED, OPEN = "holds here", "does not hold here", "mixed here", "open: no difference shown here"
 UNDECIDED, UNTESTED = "not decided: simulated data only", "not tested"
 LEVEL = 0.05  # of the Holm-adjusted p-value
 
@@ -153,6 +153,8 @@ def _verdict(counts: dict[str, int]) -> str:
         return UNDECIDED if counts["simulated"] else UNTESTED
     if counts[AHEAD] == real:
         return HOLDS
+    if counts[EQUAL] == real:
+        return OPEN
     if counts[AHEAD] == 0:
         return FAILS
     return MIXED
