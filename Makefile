@@ -42,7 +42,7 @@ check: env ## recompute PROFILE and compare with the committed reference
 	@$(BIN)/dfe reproduce --profile $(PROFILE) --check $(ARGS)
 
 lab: env ## open JupyterLab on the notebooks
-	@$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(ARGS)
+	@$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 bench: env ## measure speed, side by side with peers
 	@$(BIN)/dfe bench $(ARGS)

@@ -194,7 +194,9 @@ def explore() -> None:
     if not notebook.is_file():
         raise InputError(f"{notebook} is not there; run from a checkout of the project")
     os.chdir(NOTEBOOKS)
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", notebook.name])
+    root = hasattr(os, "geteuid") and os.geteuid() == 0  # as in a container; JupyterLab wants to be told
+    command = [sys.executable, "-m", "jupyterlab", notebook.name, *(["--allow-root"] if root else [])]
+    os.execv(sys.executable, command)
 
 
 @app.command()
