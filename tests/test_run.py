@@ -199,7 +199,11 @@ def test_interruption_leaves_the_earlier_result(walk):
         "notebooks=w, profiles=w / 'profiles')"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(walk), str(target)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(walk), str(target)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # Started in the background (as by a CI server), this process may ignore Ctrl-C and hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list(target.glob(".00_first.staging/*.ipynb")) and time.monotonic() < deadline:
@@ -210,6 +214,18 @@ def test_interruption_leaves_the_earlier_result(walk):
     assert child.returncode != 0 and "KeyboardInterrupt" in said
     assert [p.name for p in target.iterdir()] == ["00_first"]
     assert (target / "00_first" / "metrics.json").read_text() == "earlier"
+
+
+def test_what_cannot_be_had_is_named_once_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DFE_DATA_MIRROR", "")
+    monkeypatch.setenv("DFE_DATA_DIR", str(tmp_path))
+    run.prepare("demo")
+    said = capsys.readouterr()
+    assert (
+        said.out.startswith("going on without mediapipe-face-landmarker")
+        and said.out.count("ict-facekit") == 1
+    )
+    assert "offline" in said.err and not list(tmp_path.rglob("*.part"))
 
 
 def test_what_a_killed_run_left_is_mended(tmp_path):

@@ -181,11 +181,12 @@ def prepare(profile: str, only: Iterable[str] = ()) -> None:
     ]
     if not missing:
         return
-    absent = {outcome.entry: outcome.reason for outcome in fetch(missing) if not outcome.ok}
-    for name, reason in absent.items():
-        print(f"without {name}: {reason}")
+    absent = [outcome.entry for outcome in fetch(missing) if not outcome.ok]  # it says why as it goes
     if absent:
-        print("what the package ships stands in for these; each notebook says so", flush=True)
+        print(
+            f"going on without {', '.join(absent)}: what the package ships stands in; each notebook says so"
+        )
+        sys.stdout.flush()
 
 
 def publish(profile: str, summary: Summary) -> None:
