@@ -101,7 +101,7 @@ def recompute(profile: str, only: Iterable[str], reference: Path) -> bool:
             return False
         table = compare(summary.folder, reference, **tolerance)
     wrong = disagreements(table)
-    print(table.to_string(index=False, na_rep="undefined"))
+    print(table.to_string(index=False, na_rep="undefined", max_colwidth=44))
     print(
         f"{len(table)} metrics, {len(wrong)} disagree "
         f"(tolerance {tolerance['absolute']:g} + {tolerance['relative']:g} · |reference|)"
