@@ -46,7 +46,7 @@ def extract(
     out: Out,
 ) -> None:
     """Video to frame tables: landmarks, head pose and expression coefficients of every frame."""
-    _check_out(clips, out)
+    targets = _targets(clips, out)
     from dfe_lib.face.extract import extract as extract_one
     from dfe_lib.face.extract import extract_many
 
@@ -63,7 +63,7 @@ def extract(
     from dfe_lib import frames
 
     table = extract_one(clips[0], progress=sys.stderr.isatty())
-    written = frames.write(table, out)
+    written = frames.write(table, targets[0])
     _say_extracted(written, len(table), int(table["detected"].sum()), table.attrs["frames_per_second"])
 
 
@@ -79,7 +79,7 @@ def encode(
     method: Annotated[str, typer.Option(help="encoder, greedy or beam.")] = "beam",
 ) -> None:
     """Frame tables to tokens: adds one token column per stage; -1 where no face was found."""
-    _check_out(tables, out)
+    targets = _targets(tables, out)
     import numpy as np
 
     from dfe_lib import frames
@@ -87,7 +87,7 @@ def encode(
 
     coding = Tokenizer.load(tokenizer)
     failures = []
-    for path in tables:
+    for path, target in zip(tables, targets, strict=True):
         try:
             table = frames.read(path, needs=["psi_"])
             psi = frames.psi(table, coding.space.names)
@@ -95,9 +95,7 @@ def encode(
             codes = np.full((len(table), len(coding.gains)), -1, np.int16)
             if seen.any():
                 codes[seen] = coding.encode(psi[seen], method=method)
-            written = frames.write(
-                frames.with_tokens(table, codes), out if len(tables) == 1 else out / path.name
-            )
+            written = frames.write(frames.with_tokens(table, codes), target)
         except DFEError as error:
             if len(tables) == 1:
                 raise
@@ -297,22 +295,17 @@ def main() -> None:
         raise
 
 
-def _check_out(inputs: list[Path], out: Path) -> None:
-    """Refuse a destination that cannot work before any hours are spent."""
+def _targets(inputs: list[Path], out: Path) -> list[Path]:
+    """Where each table goes; a destination that cannot work is refused before any hours are spent."""
     if len(inputs) == 1:
         if out.suffix != ".parquet":
             raise InputError(f"with one input --out is a .parquet file, but got {out}")
         if out.is_dir():
             raise InputError(f"{out} is a folder; with one input --out is a .parquet file")
-    else:
-        if out.suffix == ".parquet" or out.is_file():
-            raise InputError(f"with several inputs --out is a folder, but got {out}")
-        names = [path.stem for path in inputs]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(
-                    f"{names.count(name)} inputs are called '{name}' and would overwrite each other"
-                )
+        return [out]
+    from dfe_lib.frames import one_table_each
+
+    return one_table_each(inputs, out)
 
 
 def _say_extracted(path: Path, n_frames: int, n_detected: int, rate: float) -> None:

@@ -176,23 +176,53 @@ def _with_columns(table: pd.DataFrame, values: np.ndarray, names: list[str], dty
 
 
 def write(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as Parquet: complete under its name, or not at all."""
+    """Write a table as Parquet: complete under its name, or not at all.
+
+    Raises
+    ------
+    InputError : the path does not end in .parquet, or the place cannot be written to.
+    """
     path = Path(path)
     if path.suffix != ".parquet":
         raise InputError(f"tables are written as .parquet, but the path given is {path}")
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     # pandas' own metadata is left out: it cannot name fixed-size lists, and makes pd.read_parquet fail on them.
     arrow = arrow.replace_schema_metadata({_METADATA: json.dumps(table.attrs).encode()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staged = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
+    staged = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, staged = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        os.close(handle)
         pq.write_table(arrow, staged, compression="zstd")
         os.chmod(staged, 0o644)
         os.replace(staged, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); choose another place"
+        ) from error
     finally:
-        Path(staged).unlink(missing_ok=True)
+        if staged is not None:
+            Path(staged).unlink(missing_ok=True)
     return path
+
+
+def one_table_each(inputs: Sequence[str | Path], folder: str | Path) -> list[Path]:
+    """Where the tables of several inputs go: ``folder/<name>.parquet`` each.
+
+    Raises
+    ------
+    InputError : ``folder`` is a file, or two inputs would be written to the same table.
+    """
+    folder = Path(folder)
+    if folder.suffix == ".parquet" or folder.is_file():
+        raise InputError(f"with several inputs --out is a folder, but got {folder}")
+    names = [Path(path).stem for path in inputs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"{names.count(name)} inputs are called '{name}' and would overwrite each other; rename them"
+            )
+    return [folder / f"{name}.parquet" for name in names]
 
 
 def read(path: str | Path, columns: Sequence[str] | None = None, needs: Sequence[str] = ()) -> pd.DataFrame:

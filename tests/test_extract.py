@@ -59,7 +59,7 @@ def test_one_bad_recording_leaves_the_others_whole(mirror, tmp_path):
     good = mirror("pyfeat-media", "single_face.jpg")
     bad = tmp_path / "broken.mp4"
     bad.write_bytes(b"nothing to see")
-    done = extract_many([bad, good], tmp_path / "out")
+    done = list(extract_many([bad, good], tmp_path / "out"))
     assert isinstance(done[0].error, InputError) and done[0].table is None
     assert done[1].error is None and len(frames.read(done[1].table, needs=["psi_"])) == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["single_face.parquet"]

@@ -105,3 +105,20 @@ def test_recording_table_needs_unique_recordings():
         frames.check_recordings(good.assign(recording="a"))
     with pytest.raises(InputError, match="subject"):
         frames.check_recordings(good.drop(columns="subject"))
+
+
+def test_a_place_that_cannot_be_written_is_said_so(table, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be written"):
+        frames.write(table, tmp_path / "file" / "t.parquet")
+
+
+def test_several_inputs_have_one_table_each(tmp_path):
+    assert frames.one_table_each(["x/a.mp4", "b.mov"], tmp_path) == [
+        tmp_path / "a.parquet",
+        tmp_path / "b.parquet",
+    ]
+    with pytest.raises(InputError, match="called 'a'"):
+        frames.one_table_each(["x/a.mp4", "y/a.mp4"], tmp_path)
+    with pytest.raises(InputError, match="is a folder"):
+        frames.one_table_each(["a.mp4", "b.mp4"], tmp_path / "out.parquet")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from dfe_lib import __version__, frames
-from dfe_lib.errors import DFEError, InputError
+from dfe_lib.errors import DFEError
 from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.regressor import ExpressionRegressor
@@ -137,33 +137,30 @@ def describe(
     return frames.with_psi(table, psi, ICT53.names)
 
 
-def extract_many(paths: Sequence[str | Path], out: str | Path, progress: bool = False) -> list[Extraction]:
-    """Extract each file into ``out/<name>.parquet``; a file that fails leaves the others untouched.
+def extract_many(
+    paths: Sequence[str | Path], out: str | Path, progress: bool = False
+) -> Iterator[Extraction]:
+    """Extract each file into ``out/<name>.parquet``, one outcome as each is done.
+
+    A file that fails leaves the others untouched.
 
     Raises
     ------
-    InputError : two inputs would be written to the same table, or ``out`` is a file.
+    InputError : two inputs would be written to the same table, or ``out`` is a file; before any work.
     AssetError : the FaceLandmarker model is not at hand.
     """
-    paths, out = [Path(p) for p in paths], Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; with several inputs --out must be a folder")
-    names = [p.stem for p in paths]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(
-                f"{names.count(name)} inputs are called '{name}' and would overwrite each other; rename them"
-            )
-    done = []
+    return _extract_each([Path(p) for p in paths], frames.one_table_each(paths, out), progress)
+
+
+def _extract_each(paths: list[Path], targets: list[Path], progress: bool) -> Iterator[Extraction]:
     regressor = ExpressionRegressor.load()
     with Landmarker() as landmarker:
-        for path in paths:
+        for path, target in zip(paths, targets, strict=True):
             try:
                 table = extract(path, landmarker=landmarker, regressor=regressor, progress=progress)
-                target = frames.write(table, out / f"{path.stem}.parquet")
+                frames.write(table, target)
             except DFEError as error:
-                done.append(Extraction(path, None, 0, 0, 0.0, error))
+                yield Extraction(path, None, 0, 0, 0.0, error)
                 continue
             rate = table.attrs["frames_per_second"]
-            done.append(Extraction(path, target, len(table), int(table["detected"].sum()), rate, None))
-    return done
+            yield Extraction(path, target, len(table), int(table["detected"].sum()), rate, None)
