@@ -14,6 +14,18 @@ from dfe_lib.frames import N_LANDMARKS
 RIGID = np.array(
     [10, 67, 297, 109, 338, 54, 284, 21, 251, 162, 389, 127, 356, 234, 454, 168, 6, 197, 133, 362, 33, 263]
 )
+BLOCK = 256  # frames at a time: what is worked on stays in the cache
+
+_AXES = np.array([1.0, -1.0, -1.0])  # picture axes to face axes
+_EVERY_POINT = np.tile(np.eye(3, dtype=np.float32), N_LANDMARKS)
+_COFACTOR = np.array(
+    [
+        [4, 5, 3, 7, 8, 6, 1, 2, 0],
+        [8, 6, 7, 2, 0, 1, 5, 3, 4],
+        [5, 3, 4, 8, 6, 7, 2, 0, 1],
+        [7, 8, 6, 1, 2, 0, 4, 5, 3],
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -46,36 +58,88 @@ def reference() -> np.ndarray:
 def align(landmarks: np.ndarray, target: np.ndarray | None = None) -> Aligned:
     """Rotate, scale and shift each frame's landmarks onto the reference face by its rigid points.
 
-    Least-squares similarity in 3-D (Umeyama, IEEE PAMI 13(4), 1991) over the rows of ``RIGID``.
+    Least-squares similarity in 3-D (Umeyama, IEEE PAMI 13(4), 1991) over the rows of ``RIGID``: its 3×3 problem in
+    float64, the 478 points in float32.
 
     Parameters
     ----------
-    landmarks : (n, 478, 3) pixels, x right, y down, z away from the camera. NaN rows stay NaN.
+    landmarks : (n, 478, 3) pixels, x right, y down, z away from the camera. NaN rows stay NaN, and so does a frame
+        whose points are all one.
     target : (478, 3) mm; by default :func:`reference`.
     """
     target = np.asarray(reference() if target is None else target, np.float64)
-    points = np.asarray(landmarks, np.float64) * np.array([1.0, -1.0, -1.0])  # picture axes to face axes
-    seen = np.isfinite(points).all(axis=(1, 2))
+    points = np.ascontiguousarray(landmarks, np.float32)
     n = len(points)
-    rotation, scale = np.full((n, 3, 3), np.nan), np.full(n, np.nan)
-    origin = np.full((n, 3), np.nan)
-    if seen.any():
-        source, goal = points[seen][:, RIGID], target[RIGID]
-        source_mean, goal_mean = source.mean(axis=1), goal.mean(axis=0)
-        a, b = source - source_mean[:, None], goal - goal_mean
-        u, s, vt = np.linalg.svd(np.einsum("nki,kj->nij", a, b))
-        flip = np.ones((len(a), 3))
-        flip[:, 2] = np.sign(np.linalg.det(u @ vt))
-        rotation[seen] = np.einsum("nij,nj,njk->nik", u, flip, vt)  # face axes → picture axes
-        scale[seen] = (a**2).sum(axis=(1, 2)) / np.maximum((s * flip).sum(axis=1), 1e-12)
-        origin[seen] = source_mean - scale[seen, None] * np.einsum("nij,j->ni", rotation[seen], goal_mean)
-    aligned = np.einsum("nki,nij->nkj", points - origin[:, None], rotation) / scale[:, None, None]
+    aligned = np.empty((n, N_LANDMARKS * 3), np.float32)
+    rotation, scale, origin = np.empty((n, 3, 3)), np.empty(n), np.empty((n, 3))
+    goal_mean = target[RIGID].mean(axis=0)
+    shift = np.tile(goal_mean.astype(np.float32), N_LANDMARKS)
+    buffer = np.empty((min(n, BLOCK), N_LANDMARKS * 3), np.float32)
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        block = points[rows].reshape(-1, N_LANDMARKS * 3)
+        away = buffer[: len(block)]
+        with np.errstate(invalid="ignore", divide="ignore"):  # what has no solution becomes NaN
+            seen = np.isfinite(block).all(axis=1)
+            centre, rotation[rows], scale[rows] = _similarity(points[rows][:, RIGID], target[RIGID], seen)
+            # About the centre, so that float32 loses nothing to a face far from the picture's corner.
+            np.subtract(block, np.matmul(centre, _EVERY_POINT, out=away), out=away)
+            turn = (_AXES[:, None] * rotation[rows] / scale[rows, None, None]).astype(np.float32)
+            np.matmul(away.reshape(-1, N_LANDMARKS, 3), turn, out=aligned[rows].reshape(-1, N_LANDMARKS, 3))
+        aligned[rows] += shift
+        origin[rows] = centre * _AXES - scale[rows, None] * (rotation[rows] @ goal_mean)
     pitch = np.arcsin(np.clip(-rotation[:, 1, 2], -1, 1))
     yaw = np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2])
     roll = np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1])
     return Aligned(
-        aligned.astype(np.float32),
+        aligned.reshape(n, N_LANDMARKS, 3),
         np.degrees(np.stack([pitch, yaw, roll], axis=1)).astype(np.float32),
         scale.astype(np.float32),
         np.stack([origin[:, 0], -origin[:, 1]], axis=1).astype(np.float32),
     )
+
+
+def _similarity(
+    source: np.ndarray, goal: np.ndarray, seen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre (n, 3) float32 in pixels, rotation (n, 3, 3) from face to picture axes, scale (n,); NaN where not seen."""
+    n, k, _ = source.shape
+    centre = source.mean(axis=1, dtype=np.float64).astype(np.float32)
+    away = (source - centre[:, None]).astype(np.float64) * _AXES
+    covariance = (away.transpose(0, 2, 1).reshape(n * 3, k) @ (goal - goal.mean(axis=0))).reshape(n, 3, 3)
+    covariance[~seen] = np.eye(3)
+    rotation = _nearest_rotation(covariance)
+    rotation[~seen] = np.nan
+    scale = (away.reshape(n, -1) ** 2).sum(axis=1) / (rotation * covariance).reshape(n, 9).sum(axis=1)
+    return centre, rotation, scale
+
+
+def _nearest_rotation(matrices: np.ndarray) -> np.ndarray:
+    """Rotation R (n, 3, 3) with the largest trace of Rᵀ A, by Newton's iteration for the polar factor.
+
+    A few times as fast as LAPACK's singular value decomposition of one 3×3 after the other (Higham, Functions of
+    Matrices, 2008, ch. 8). Where the polar factor is no rotation (reflected or flat points) the latter serves.
+    """
+    size = np.linalg.norm(matrices.reshape(-1, 9), axis=1)
+    x = matrices.reshape(-1, 9).T / size
+    regular = (x * _cofactors(x))[:3].sum(axis=0) > 1e-6
+    x = np.where(regular, x, np.eye(3).reshape(9, 1))
+    for _ in range(20):  # six or seven for faces
+        inverse = _cofactors(x)
+        inverse /= (x * inverse)[:3].sum(axis=0)  # inverse and transposed
+        balance = np.sqrt(np.sqrt((inverse**2).sum(axis=0) / (x**2).sum(axis=0)))
+        step = 0.5 * (balance * x + inverse / balance) - x
+        x += step
+        if np.abs(step).max(initial=0) < 1e-6:  # the next step would be its square
+            break
+    rotation = np.ascontiguousarray(x.T).reshape(-1, 3, 3)
+    if not regular.all():
+        u, _, vt = np.linalg.svd(matrices[~regular])
+        u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
+        rotation[~regular] = u @ vt
+    return rotation
+
+
+def _cofactors(x: np.ndarray) -> np.ndarray:
+    """(9, n) cofactors of (9, n) matrices, row by row."""
+    return x[_COFACTOR[0]] * x[_COFACTOR[1]] - x[_COFACTOR[2]] * x[_COFACTOR[3]]
