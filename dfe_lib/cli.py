@@ -44,27 +44,37 @@ def _options(
 def extract(
     clips: Annotated[list[Path], typer.Argument(help="Videos or photographs.", show_default=False)],
     out: Out,
+    neutral: Annotated[
+        str,
+        typer.Option(
+            help="What zero means: 'estimated' from each recording, the seconds of a neutral face like '0-1.5', or "
+            "'population' (everybody's mean face)."
+        ),
+    ] = "estimated",
+    mirrored: Annotated[
+        bool,
+        typer.Option(
+            "--mirrored",
+            help="The clips are mirror images (selfie cameras): mirrored back, left is the subject's own left.",
+        ),
+    ] = False,
 ) -> None:
     """Video to frame tables: landmarks, head pose and expression coefficients of every frame."""
     targets = _targets(clips, out)
-    from dfe_lib.face.extract import extract as extract_one
-    from dfe_lib.face.extract import extract_many
+    from dfe_lib.face.extract import extract_many, extract_to
 
-    if len(clips) > 1:
-        failures = []
-        for outcome in extract_many(clips, out, progress=sys.stderr.isatty()):
-            if outcome.error is not None:
-                failures.append(outcome.error)
-                _complain(outcome.error)
-                continue
-            _say_extracted(outcome.table, outcome.n_frames, outcome.n_detected, outcome.frames_per_second)
-        _finish_batch(failures, len(clips))
+    options = {"neutral": neutral, "mirrored": mirrored, "progress": sys.stderr.isatty()}
+    if len(clips) == 1:
+        _say_extracted(extract_to(clips[0], targets[0], **options))
         return
-    from dfe_lib import frames
-
-    table = extract_one(clips[0], progress=sys.stderr.isatty())
-    written = frames.write(table, targets[0])
-    _say_extracted(written, len(table), int(table["detected"].sum()), table.attrs["frames_per_second"])
+    failures = []
+    for outcome in extract_many(clips, out, **options):
+        if outcome.error is not None:
+            failures.append(outcome.error)
+            _complain(outcome.error)
+            continue
+        _say_extracted(outcome)
+    _finish_batch(failures, len(clips))
 
 
 @app.command()
@@ -308,8 +318,10 @@ def _targets(inputs: list[Path], out: Path) -> list[Path]:
     return one_table_each(inputs, out)
 
 
-def _say_extracted(path: Path, n_frames: int, n_detected: int, rate: float) -> None:
-    print(f"{path}: {n_frames} frames, {n_detected} with a face, {rate:.1f} frames/s")
+def _say_extracted(done) -> None:
+    print(
+        f"{done.table}: {done.n_frames} frames, {done.n_detected} with a face, {done.frames_per_second:.1f} frames/s"
+    )
 
 
 def _say_outcomes(outcomes) -> None:

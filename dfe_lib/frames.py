@@ -21,6 +21,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,28 @@ def with_psi(table: pd.DataFrame, values: np.ndarray, names: Sequence[str]) -> p
     return _with_columns(table, values, [f"psi_{n}" for n in names], np.float32)
 
 
+def psi_sd(table: pd.DataFrame, names: Sequence[str] | None = None) -> np.ndarray | None:
+    """(n, d) float32 standard deviation of the measured coefficients, or None where the table has none.
+
+    Columns ``sd_<name>``: what the extraction does not know about ``psi_<name>`` of that frame.
+
+    Parameters
+    ----------
+    names : as in :func:`psi`; by default those of the table's ``psi_`` columns, in their order.
+    """
+    if not _columns(table, "sd_"):
+        return None
+    names = [c.removeprefix("psi_") for c in _columns(table, "psi_")] if names is None else names
+    wanted = [f"sd_{n}" for n in names]
+    check(table, wanted)
+    return table[wanted].to_numpy(dtype=np.float32)
+
+
+def with_psi_sd(table: pd.DataFrame, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """A copy of ``table`` with columns ``sd_<name>`` set from a (n, d) array."""
+    return _with_columns(table, values, [f"sd_{n}" for n in names], np.float32)
+
+
 def tokens(table: pd.DataFrame) -> np.ndarray:
     """(n, stages) int16 codes, -1 where no face was found."""
     check(table, ["token_"])
@@ -182,18 +205,38 @@ def write(table: pd.DataFrame, path: str | Path) -> Path:
     ------
     InputError : the path does not end in .parquet, or the place cannot be written to.
     """
+    return write_parts([table], path)
+
+
+def write_parts(parts: Iterable[pd.DataFrame], path: str | Path) -> Path:
+    """Write a table that comes in parts, each as one row group; memory is bounded by the part.
+
+    Complete under its name, or not at all, also when ``parts`` raises. ``attrs`` are those of the last part.
+
+    Raises
+    ------
+    InputError : as :func:`write`, or no part at all.
+    """
     path = Path(path)
     if path.suffix != ".parquet":
         raise InputError(f"tables are written as .parquet, but the path given is {path}")
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    # pandas' own metadata is left out: it cannot name fixed-size lists, and makes pd.read_parquet fail on them.
-    arrow = arrow.replace_schema_metadata({_METADATA: json.dumps(table.attrs).encode()})
-    staged = None
+    staged = schema = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, staged = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         os.close(handle)
-        pq.write_table(arrow, staged, compression="zstd")
+        with ExitStack() as stack:
+            for part in parts:
+                arrow = pa.Table.from_pandas(part, schema=schema, preserve_index=False)
+                if schema is None:
+                    # Without pandas' own metadata: it cannot name fixed-size lists, and makes pd.read_parquet fail.
+                    schema = arrow.schema.remove_metadata()
+                    writer = stack.enter_context(pq.ParquetWriter(staged, schema, compression="zstd"))
+                writer.write_table(arrow.replace_schema_metadata(None))
+                attrs = part.attrs
+            if schema is None:
+                raise InputError(f"there is nothing to write to {path}")
+            writer.add_key_value_metadata({_METADATA: json.dumps(attrs).encode()})
         os.chmod(staged, 0o644)
         os.replace(staged, path)
     except OSError as error:

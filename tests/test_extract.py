@@ -1,14 +1,22 @@
 """Extraction on real clips: real decoder, real FaceLandmarker, real Parquet."""
 
+import sys
+
+import av
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from dfe_lib import frames
 from dfe_lib.data import manifest
-from dfe_lib.errors import AssetError, InputError
-from dfe_lib.face import extract, extract_many
-from dfe_lib.face.landmarks import Landmarker
+from dfe_lib.errors import AssetError, ConfigError, InputError
+from dfe_lib.face import extract, extract_many, extract_to, video
+from dfe_lib.face.landmarks import Detection, Landmarker
+from dfe_lib.face.morphable import load_morphable
 from dfe_lib.space import ICT53
+
+extraction = sys.modules["dfe_lib.face.extract"]  # the package gives the function by that name
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +89,190 @@ def test_without_the_model_the_error_says_how_to_get_it(tmp_path, monkeypatch):
 def test_pictures_of_another_kind_are_refused(landmarker):
     with pytest.raises(InputError, match="uint8"):
         landmarker.detect(np.zeros((10, 10, 3), np.float32))
+
+
+# From here on: what does not need pictures of faces. The clip is real; what is "seen" in it is played back.
+
+
+class Playback:
+    """Stands where the Landmarker stands and sees, frame after frame, what it was given (None: no face)."""
+
+    def __init__(self, seen):
+        self._seen = iter(seen)
+
+    def detect(self, rgb):
+        face = next(self._seen)
+        if isinstance(face, BaseException):
+            raise face
+        return Detection(face, int(face is not None))
+
+
+def write_clip(path, pictures, rate=10):
+    """A lossless clip of (H, W, 3) uint8 pictures."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=rate)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "bgr0"
+        for picture in pictures:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
+
+
+def faces(psi, rng):
+    """What would be seen of a face that shows ψ: (n, 478, 3) pixels, the head moving a little, some noise."""
+    points = load_morphable("face478").vertices(np.asarray(psi, np.float32)) * 2 * [1, -1, -1]
+    points = (
+        points + [320, 240, 0] + rng.normal(0, 5, (len(psi), 1, 3)) + rng.normal(0, 0.1, (len(psi), 478, 3))
+    )
+    return list(points.astype(np.float32))
+
+
+def smile(n, at=1.0):
+    return np.tile(ICT53.vector(mouthSmile_L=at, mouthSmile_R=at), (n, 1))
+
+
+@pytest.fixture
+def played(tmp_path, rng):
+    """``played(seen)``: a clip of as many frames (10 a second), and the player of what is seen in it."""
+
+    def make(seen):
+        pictures = [np.full((48, 64, 3), i % 250, np.uint8) for i in range(len(seen))]
+        return write_clip(tmp_path / "clip.mkv", pictures), Playback(seen)
+
+    return make
+
+
+def test_the_written_table_is_the_one_in_memory_byte_for_byte(played, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "PART", 16)
+    seen = faces(np.concatenate([np.zeros((20, 53)), smile(20)]), rng)
+    seen[7] = seen[30] = None
+    clip, player = played(seen)
+    table = extract(clip, landmarker=player)
+    done = extract_to(clip, tmp_path / "out" / "t.parquet", landmarker=Playback(seen))
+    back = frames.read(done.table)
+    assert pq.ParquetFile(done.table).num_row_groups == 3
+    assert (done.n_frames, done.n_detected) == (40, 38) and done.frames_per_second > 0
+    assert list(back.columns) == list(table.columns)
+    for column in table.columns:
+        assert back[column].dtype == table[column].dtype, column
+    assert frames.psi(back).tobytes() == frames.psi(table).tobytes()
+    assert frames.landmarks(back).tobytes() == frames.landmarks(table).tobytes()
+    assert frames.landmarks(back)[8].tobytes() == seen[8].tobytes()
+    assert back["frame"].tolist() == list(range(40)) and back["detected"].tolist() == [
+        s is not None for s in seen
+    ]
+    without_speed = [{k: v for k, v in t.attrs.items() if k != "frames_per_second"} for t in (table, back)]
+    assert without_speed[0] == without_speed[1]
+    assert [p.name for p in done.table.parent.iterdir()] == ["t.parquet"]
+
+
+def test_parts_do_not_change_the_answer(played, rng, monkeypatch):
+    seen = faces(np.concatenate([np.zeros((10, 53)), smile(15)]), rng)
+    clip, player = played(seen)
+    whole = frames.psi(extract(clip, landmarker=player))
+    monkeypatch.setattr(extraction, "PART", 4)
+    np.testing.assert_allclose(frames.psi(extract(clip, landmarker=Playback(seen))), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), InputError("the decoder gave up"), MemoryError()])
+def test_what_is_interrupted_leaves_nothing_new_and_the_old_table_whole(played, rng, tmp_path, stop):
+    seen = faces(np.zeros((6, 53)), rng)
+    clip, player = played([*seen[:4], stop, seen[5]])
+    target = tmp_path / "out" / "t.parquet"
+    with pytest.raises(type(stop)):
+        extract_to(clip, target, landmarker=player)
+    assert list(target.parent.iterdir()) == []
+    extract_to(clip, target, landmarker=Playback(seen))
+    before = target.read_bytes()
+    with pytest.raises(type(stop)):
+        extract_to(clip, target, landmarker=Playback([*seen[:4], stop, seen[5]]))
+    assert target.read_bytes() == before and [p.name for p in target.parent.iterdir()] == ["t.parquet"]
+
+
+def test_the_neutral_of_a_long_recording_is_told_by_a_bounded_even_sample(played, rng, monkeypatch):
+    monkeypatch.setattr(extraction, "NEUTRAL_SAMPLE", 8)
+    seen = faces(smile(45), rng)
+    seen[3] = None
+    clip, player = played(seen)
+    asked = []
+    real = extraction._estimate_neutral
+
+    def listen(regressor, landmarks, marked=None):
+        asked.append(landmarks)
+        return real(regressor, landmarks, marked)
+
+    monkeypatch.setattr(extraction, "_estimate_neutral", listen)
+    extract(clip, landmarker=player)
+    detected = [s for s in seen if s is not None]
+    (sample,) = asked
+    np.testing.assert_array_equal(
+        sample, detected[::8]
+    )  # 44 detected: every eighth is 6, every fourth would be 11
+
+
+def test_a_single_frame_is_measured_against_everybody(tmp_path, rng):
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / "one.png")
+    seen = faces(smile(1), rng)
+    alone = extract(tmp_path / "one.png", landmarker=Playback(seen))
+    population = extract(tmp_path / "one.png", landmarker=Playback(seen), neutral="population")
+    np.testing.assert_allclose(frames.psi(alone), frames.psi(population), atol=1e-6)
+    assert alone["psi_mouthSmile_L"].iloc[0] > 0.4
+
+
+def test_a_recording_without_a_neutral_frame_keeps_its_expression(played, rng):
+    clip, player = played(faces(smile(40), rng))
+    lasting = extract(clip, landmarker=player)["psi_mouthSmile_L"]
+    assert lasting.median() > 0.3  # not called neutral, though nothing else was ever seen
+
+
+def test_seconds_called_neutral_are_zero_and_stated(played, rng):
+    grimace = np.tile(ICT53.vector(browDown_L=0.7, browDown_R=0.7, jawOpen=0.3), (10, 1))
+    seen = faces(np.concatenate([smile(10), grimace, smile(10) + grimace]), rng)
+    clip, player = played(seen)
+    table = extract(clip, landmarker=player, neutral="1-1.9")
+    psi = frames.psi(table, ICT53.names)
+    assert np.abs(np.median(psi[10:20], axis=0)).max() < 0.1
+    assert np.median(table["psi_mouthSmile_L"][20:]) > 0.5 and np.median(table["psi_jawOpen"][:10]) < -0.1
+    assert table.attrs["neutral"] == "1-1.9"
+
+
+def test_everybodys_neutral_is_one_of_the_choices(played, rng):
+    seen = faces(np.concatenate([np.zeros((30, 53)), smile(2)]), rng)
+    clip, player = played(seen)
+    population = extract(clip, landmarker=player, neutral="population")
+    assert population.attrs["neutral"] == "population"
+    alone = [extract(clip, landmarker=Playback([s]), max_frames=1) for s in (seen[0], seen[31])]
+    expected = np.concatenate([frames.psi(t) for t in alone])
+    np.testing.assert_allclose(frames.psi(population)[[0, 31]], expected, atol=1e-4)
+
+
+def test_seconds_without_a_face_are_refused(played, rng, tmp_path):
+    clip, player = played([None] * 5 + faces(smile(5), rng))
+    with pytest.raises(InputError, match=r"no face in the seconds 0-0\.4 .* lasts 0\.9 s"):
+        extract_to(clip, tmp_path / "out" / "t.parquet", landmarker=player, neutral="0-0.4")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("neutral", ["", "first", "0:30", "2-1", "1", "-1-2"])
+def test_other_neutrals_are_refused_before_any_work(tmp_path, neutral):
+    with pytest.raises(ConfigError, match="'0-1.5'"):
+        extract_many([tmp_path / "a.mp4"], tmp_path / "out", neutral=neutral)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mirror_image_mirrored_back_is_the_same_face(mirror, landmarker, tmp_path):
+    clip = mirror("intel-sample-videos", "head-pose-face-detection-female.gif")
+    pictures = [f.rgb for f in video.frames(clip)][:8]
+    plain = write_clip(tmp_path / "clip.mkv", pictures)
+    selfie = write_clip(tmp_path / "selfie.mkv", [np.ascontiguousarray(p[:, ::-1]) for p in pictures])
+    expected = extract(plain, landmarker=landmarker, neutral="population")
+    back = extract(selfie, landmarker=landmarker, neutral="population", mirrored=True)
+    np.testing.assert_array_equal(frames.psi(back), frames.psi(expected))
+    assert back.attrs["mirrored"] and not expected.attrs["mirrored"]
+    unsaid = extract(selfie, landmarker=landmarker, neutral="population")
+    np.testing.assert_allclose(unsaid["pose_yaw"], -expected["pose_yaw"], rtol=0.3)
+    order = ICT53.mirror(frames.psi(unsaid)) - frames.psi(expected)
+    assert ICT53.norm(order).mean() < ICT53.norm(frames.psi(unsaid) - frames.psi(expected)).mean()

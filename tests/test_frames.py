@@ -122,3 +122,32 @@ def test_several_inputs_have_one_table_each(tmp_path):
         frames.one_table_each(["x/a.mp4", "y/a.mp4"], tmp_path)
     with pytest.raises(InputError, match="is a folder"):
         frames.one_table_each(["a.mp4", "b.mp4"], tmp_path / "out.parquet")
+
+
+def test_uncertainty_stands_beside_psi_and_is_never_taken_for_it(table, tmp_path):
+    assert frames.psi_sd(table) is None
+    sd = np.full((5, 53), 0.1, np.float32)
+    sd[:, 3] = 0.4
+    sd[2] = np.nan
+    with_sd = frames.with_psi_sd(table, sd, ICT53.names)
+    np.testing.assert_array_equal(frames.psi(with_sd), frames.psi(table))
+    back = frames.read(frames.write(with_sd, tmp_path / "t.parquet"))
+    np.testing.assert_array_equal(frames.psi_sd(back), sd)
+    assert frames.psi_sd(back, [ICT53.names[3]]).shape == (5, 1) and frames.psi_sd(back).dtype == np.float32
+    with pytest.raises(InputError, match="sd_tongue"):
+        frames.psi_sd(back, ["tongue"])
+
+
+def test_a_table_in_parts_is_the_table(table, tmp_path):
+    parts = [table.iloc[:2], table.iloc[2:3], table.iloc[3:]]
+    for part in parts:
+        part.attrs = {"so": "far"}
+    parts[-1].attrs = table.attrs
+    back = frames.read(frames.write_parts(iter(parts), tmp_path / "t.parquet"))
+    pd.testing.assert_frame_equal(back, table)
+    assert back.attrs == table.attrs
+    with pytest.raises(InputError, match="nothing to write"):
+        frames.write_parts([], tmp_path / "empty.parquet")
+    with pytest.raises(ZeroDivisionError):
+        frames.write_parts((p if len(p) > 1 else 1 / 0 for p in parts), tmp_path / "half.parquet")
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]

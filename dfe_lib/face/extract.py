@@ -1,24 +1,40 @@
-"""From a video or photograph to a frame table: landmarks, head pose and expression coefficients."""
+"""From a video or photograph to a frame table: landmarks, head pose and expression coefficients.
+
+In two passes, because a frame is measured against the recording's own neutral face: the first decodes, detects and
+keeps landmarks in a file without a name; the second adds pose and ψ and hands the table on in parts. Memory does not
+grow with the length of the recording.
+"""
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from dfe_lib import __version__, frames
-from dfe_lib.errors import DFEError
+from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.regressor import ExpressionRegressor
+from dfe_lib.face.video import Frame, probe
 from dfe_lib.face.video import frames as decode
-from dfe_lib.face.video import probe
 from dfe_lib.space import ICT53
+
+PART = 512  # rows at a time, 3 MB of landmarks: enough to fill the matrix products, little to hold
+NEUTRAL_SAMPLE = 2048  # at most so many frames, evenly spread, say what a recording's neutral face is
+ESTIMATED, POPULATION = "estimated", "population"
+_POINTS = (frames.N_LANDMARKS, 3)
+_FRAME_BYTES = 4 * frames.N_LANDMARKS * 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,8 @@ def extract(
     regressor: ExpressionRegressor | None = None,
     max_frames: int | None = None,
     progress: bool = False,
+    neutral: str = ESTIMATED,
+    mirrored: bool = False,
 ) -> pd.DataFrame:
     """Decode, detect, align and regress one video or photograph.
 
@@ -50,15 +68,21 @@ def extract(
     landmarker, regressor : to share one across calls; by default fresh and shipped ones.
     max_frames : stop after so many frames.
     progress : show a progress bar.
+    neutral : what ψ = 0 means. ``"estimated"``: the person's neutral face, estimated from the recording.
+        ``"0-1.5"``: the face in these seconds, which are known to be neutral. ``"population"``: everybody's mean.
+    mirrored : the file shows a mirror image, as selfie cameras write it. Its pictures are mirrored back first, so
+        that left is the subject's own left; landmarks are those of the picture mirrored back.
 
     Returns
     -------
-    Frame table (see :mod:`dfe_lib.frames`), one row per decoded frame, with landmarks, pose and ψ of the largest
-    face. ``attrs`` says how it was made: size, rate, versions, neutral, frames per second of this extraction.
+    Frame table (see :mod:`dfe_lib.frames`), one row per decoded frame, with landmarks, pose, ψ and its standard
+    deviation of the largest face. ``attrs`` says how it was made: size, rate, versions, neutral, mirrored, frames per
+    second of this extraction.
 
     Raises
     ------
-    InputError : the file cannot be used.
+    InputError : the file cannot be used, or shows no face in the seconds called neutral.
+    ConfigError : ``neutral`` is none of the above.
     AssetError : the FaceLandmarker model is not at hand.
 
     Examples
@@ -66,101 +90,215 @@ def extract(
     >>> table = extract("clip.mp4")                                   # doctest: +SKIP
     >>> table.loc[table.detected, "psi_jawOpen"].max()                # doctest: +SKIP
     """
-    path = Path(path)
-    clip = probe(path)
-    regressor = regressor or ExpressionRegressor.load()
-    own = landmarker is None
-    landmarker = landmarker or Landmarker()
-    started = time.perf_counter()
-    times, counts, found = [], [], []
-    try:
-        total = clip.n_frames or None
-        bar = tqdm(decode(path), total=total, desc=path.name, unit="frame", disable=not progress, leave=False)
-        for frame in bar:
-            seen = landmarker.detect(frame.rgb)
-            times.append(frame.time_s)
-            counts.append(seen.n_faces)
-            found.append(
-                seen.landmarks if seen.landmarks is not None else np.full((478, 3), np.nan, np.float32)
-            )
-            if max_frames is not None and len(times) >= max_frames:
-                break
-    finally:
-        if own:
-            landmarker.close()
-    points = np.stack(found)
-    table = describe(recording or path.stem, np.array(times), points, np.array(counts), regressor)
-    elapsed = time.perf_counter() - started
-    table.attrs |= {
-        "source": path.name,
-        "width": clip.width,
-        "height": clip.height,
-        "rate": clip.rate,
-        "dfe_version": __version__,
-        "frames_per_second": round(len(table) / elapsed, 1),
+    options = {
+        "recording": recording,
+        "landmarker": landmarker,
+        "regressor": regressor,
+        "max_frames": max_frames,
     }
+    parts = list(_parts(path, progress=progress, neutral=neutral, mirrored=mirrored, **options))
+    table = pd.concat(parts, ignore_index=True)
+    table.attrs = parts[-1].attrs
     return table
 
 
-def describe(
-    recording: str,
-    time_s: np.ndarray,
-    landmarks: np.ndarray,
-    n_faces: np.ndarray | None = None,
-    regressor: ExpressionRegressor | None = None,
-    neutral: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Frame table from landmarks that are there already (a track, or another tool's MediaPipe mesh).
+def extract_to(path: str | Path, target: str | Path, **options) -> Extraction:
+    """The table of :func:`extract`, written to ``target`` part by part: for recordings of any length.
 
     Parameters
     ----------
-    landmarks : (n, 478, 3) float32 pixels, NaN rows where no face was found.
-    neutral : (n,) bool, frames known to be neutral; by default the neutral is estimated from the recording.
+    target : a .parquet file; complete under its name, or not there at all.
+    options : as in :func:`extract`.
+
+    Raises
+    ------
+    As :func:`extract`, and InputError where ``target`` cannot be written.
     """
-    regressor = regressor or ExpressionRegressor.load()
-    detected = np.isfinite(landmarks).all(axis=(1, 2))
-    pose = align(landmarks)
-    psi = regressor.predict(landmarks, neutral=neutral)
-    columns = np.column_stack([pose.angles, pose.scale, pose.translation])
-    table = frames.frame_table(
-        recording,
-        time_s,
-        detected,
-        n_faces,
-        landmarks,
-        attrs={
-            "space": ICT53.name,
-            "neutral": "frames marked neutral" if neutral is not None else regressor.NEUTRAL,
-        },
-        **dict(zip(frames.POSE, columns.T, strict=True)),
-    )
-    return frames.with_psi(table, psi, ICT53.names)
+    path, target = Path(path), Path(target)
+    probe(path)  # before a folder is made for it
+    frames.write_parts(_parts(path, target.parent, **options), target)
+    table = frames.read(target, columns=list(frames.KEYS))
+    rate = table.attrs["frames_per_second"]
+    return Extraction(path, target, len(table), int(table["detected"].sum()), rate, None)
 
 
 def extract_many(
-    paths: Sequence[str | Path], out: str | Path, progress: bool = False
+    paths: Sequence[str | Path], out: str | Path, progress: bool = False, **options
 ) -> Iterator[Extraction]:
     """Extract each file into ``out/<name>.parquet``, one outcome as each is done.
 
     A file that fails leaves the others untouched.
 
+    Parameters
+    ----------
+    options : as in :func:`extract`, the same for every file.
+
     Raises
     ------
     InputError : two inputs would be written to the same table, or ``out`` is a file; before any work.
+    ConfigError : ``neutral`` is none of what :func:`extract` allows; before any work.
     AssetError : the FaceLandmarker model is not at hand.
     """
-    return _extract_each([Path(p) for p in paths], frames.one_table_each(paths, out), progress)
+    _neutral_seconds(options.get("neutral", ESTIMATED))
+    targets = frames.one_table_each(paths, out)
+    return _extract_each([Path(p) for p in paths], targets, {"progress": progress, **options})
 
 
-def _extract_each(paths: list[Path], targets: list[Path], progress: bool) -> Iterator[Extraction]:
-    regressor = ExpressionRegressor.load()
+def _extract_each(paths: list[Path], targets: list[Path], options: dict) -> Iterator[Extraction]:
     with Landmarker() as landmarker:
         for path, target in zip(paths, targets, strict=True):
             try:
-                table = extract(path, landmarker=landmarker, regressor=regressor, progress=progress)
-                frames.write(table, target)
+                yield extract_to(path, target, landmarker=landmarker, **options)
             except DFEError as error:
                 yield Extraction(path, None, 0, 0, 0.0, error)
-                continue
-            rate = table.attrs["frames_per_second"]
-            yield Extraction(path, target, len(table), int(table["detected"].sum()), rate, None)
+
+
+def _parts(
+    path: str | Path,
+    folder: Path | None = None,
+    recording: str | None = None,
+    landmarker: Landmarker | None = None,
+    regressor: ExpressionRegressor | None = None,
+    max_frames: int | None = None,
+    progress: bool = False,
+    neutral: str = ESTIMATED,
+    mirrored: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """The table in parts of ``PART`` rows, the landmarks meanwhile in a file without a name in ``folder``."""
+    path = Path(path)
+    seconds = _neutral_seconds(neutral)
+    clip = probe(path)
+    regressor = regressor or ExpressionRegressor.load()
+    attrs = {
+        "space": ICT53.name,
+        "neutral": regressor.NEUTRAL if neutral == ESTIMATED else neutral,
+        "mirrored": mirrored,
+        "source": path.name,
+        "width": clip.width,
+        "height": clip.height,
+        "rate": clip.rate,
+        "dfe_version": __version__,
+    }
+    given = landmarker is not None
+    with nullcontext(landmarker) if given else Landmarker() as landmarker, TemporaryFile(dir=folder) as kept:
+        started = time.perf_counter()
+        pictures = tqdm(
+            islice(decode(path), max_frames),
+            total=clip.n_frames or None,
+            desc=path.name,
+            unit="frame",
+            disable=not progress,
+            leave=False,
+        )
+        time_s, n_faces, sample = _detect(pictures, landmarker, kept, mirrored, seconds)
+        if seconds is not None and not len(sample):
+            raise InputError(
+                f"{path} shows no face in the seconds {neutral} that are called neutral (it lasts "
+                f"{time_s[-1]:.1f} s); give others, or leave the neutral to be estimated"
+            )
+        if neutral == POPULATION:
+            sample = sample[:0]
+        own = _estimate_neutral(regressor, sample, None if seconds is None else np.ones(len(sample), bool))
+        kept.seek(0)
+        for start in range(0, len(time_s), PART):
+            rows = slice(start, start + PART)
+            landmarks = np.frombuffer(kept.read(PART * _FRAME_BYTES), np.float32).reshape(-1, *_POINTS)
+            name = recording or path.stem
+            part = _described(name, start, time_s[rows], n_faces[rows], landmarks, regressor, own)
+            elapsed = time.perf_counter() - started
+            part.attrs = attrs | {"frames_per_second": round(len(time_s) / elapsed, 1)}
+            yield part
+
+
+def _detect(
+    pictures: Iterable[Frame],
+    landmarker: Landmarker,
+    kept: BinaryIO,
+    mirrored: bool,
+    seconds: tuple[float, float] | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First pass: landmarks into ``kept``; returns times, numbers of faces, and the sample that tells the neutral."""
+    times, counts, sample = [], [], _Sample()
+    nothing = np.full(_POINTS, np.nan, np.float32)
+    for picture in pictures:
+        found = landmarker.detect(picture.rgb[:, ::-1] if mirrored else picture.rgb)
+        times.append(picture.time_s)
+        counts.append(found.n_faces)
+        kept.write(nothing if found.landmarks is None else found.landmarks)
+        if found.landmarks is not None and (seconds is None or seconds[0] <= picture.time_s <= seconds[1]):
+            sample.add(found.landmarks)
+    return np.array(times), np.array(counts, np.int8), sample.landmarks()
+
+
+class _Sample:
+    """At most ``NEUTRAL_SAMPLE`` landmarks, evenly spread over a stream of unknown length."""
+
+    def __init__(self):
+        self._kept: list[np.ndarray] = []
+        self._stride, self._passed = 1, 0
+
+    def add(self, landmarks: np.ndarray) -> None:
+        if self._passed % self._stride == 0:
+            if (
+                len(self._kept) == NEUTRAL_SAMPLE
+            ):  # full: every second one goes, and from now on half as many come
+                self._kept = self._kept[::2]
+                self._stride *= 2
+            if self._passed % self._stride == 0:
+                self._kept.append(landmarks)
+        self._passed += 1
+
+    def landmarks(self) -> np.ndarray:
+        return np.stack(self._kept) if self._kept else np.empty((0, *_POINTS), np.float32)
+
+
+def _described(
+    recording: str,
+    start: int,
+    time_s: np.ndarray,
+    n_faces: np.ndarray,
+    landmarks: np.ndarray,
+    regressor: ExpressionRegressor,
+    own: object,
+) -> pd.DataFrame:
+    """Second pass: pose and ψ of one part; ``own`` is the recording's neutral."""
+    pose = align(landmarks)
+    columns = np.column_stack([pose.angles, pose.scale, pose.translation]).T
+    detected = np.isfinite(pose.scale)
+    table = frames.frame_table(
+        recording, time_s, detected, n_faces, landmarks, **dict(zip(frames.POSE, columns, strict=True))
+    )
+    table["frame"] += np.int32(start)
+    psi, sd = _express(regressor, landmarks, own)
+    table = frames.with_psi(table, psi, ICT53.names)
+    return table if sd is None else frames.with_psi_sd(table, sd, ICT53.names)
+
+
+# Until the regressor has these two steps itself.
+def _raw(regressor, landmarks):
+    points = align(landmarks, regressor.neutral).points - regressor.neutral
+    return points.reshape(len(points), -1) @ regressor.weights
+
+
+def _estimate_neutral(regressor, sample, marked):
+    if hasattr(regressor, "estimate_neutral"):
+        return regressor.estimate_neutral(sample, marked)
+    return regressor._own_neutral(_raw(regressor, sample), marked, "it") if len(sample) else np.float32(0)
+
+
+def _express(regressor, landmarks, own):
+    if hasattr(regressor, "express"):
+        return regressor.express(landmarks, own)
+    return _raw(regressor, landmarks) - own, None
+
+
+def _neutral_seconds(neutral: str) -> tuple[float, float] | None:
+    """First and last second of a span like ``"0-1.5"``; None for the words."""
+    if neutral in (ESTIMATED, POPULATION):
+        return None
+    span = re.fullmatch(r"(\d+\.?\d*)-(\d+\.?\d*)", neutral)
+    if not span or float(span[1]) > float(span[2]):
+        raise ConfigError(
+            f"neutral is '{ESTIMATED}', '{POPULATION}', or the seconds of a neutral face like '0-1.5'; got '{neutral}'"
+        )
+    return float(span[1]), float(span[2])
