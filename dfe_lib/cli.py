@@ -77,6 +77,62 @@ def extract(
     _finish_batch(failures, len(clips))
 
 
+@app.command("import")
+def import_(
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Result folders or files of the tool.", show_default=False)
+    ],
+    tool: Annotated[
+        str,
+        typer.Option("--from", help="emoca, deca, smirk, openface, pyfeat or arkit.", show_default=False),
+    ],
+    out: Out,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            help="Which ψ. emoca, deca: flame53 (default), flame50. smirk: flame55, flame53, flame50. "
+            "openface: openface34 (p_0 to p_33), openface204 (3-D landmarks)."
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Frames per second, for emoca, deca, smirk and pyfeat; without it time_s counts frames."
+        ),
+    ] = None,
+    flame: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your own FLAME 2020 file (generic_model.pkl or .npz); it makes lengths mm. Nothing in it is run."
+        ),
+    ] = None,
+) -> None:
+    """What another 3DMM tool has written to frame tables; each input is one recording."""
+    targets = _targets(inputs, out)
+    from dfe_lib import frames
+    from dfe_lib.data.adapters.flame import load_flame
+    from dfe_lib.face.importers import import_table
+
+    model = None if flame is None else load_flame(flame)
+    failures = []
+    for path, target in zip(inputs, targets, strict=True):
+        try:
+            table = import_table(path, tool, space, fps, model)
+            written = frames.write(table, target)
+        except InputError as error:
+            if len(inputs) == 1:
+                raise
+            failures.append(error)
+            _complain(error)
+            continue
+        counted = ", time_s counts frames" if table.attrs.get("fps", 0) is None else ""
+        print(
+            f"{written}: {len(table)} frames, {int(table['detected'].sum())} with a face, "
+            f"space {table.attrs['space']}{counted}"
+        )
+    _finish_batch(failures, len(inputs))
+
+
 @app.command()
 def encode(
     tables: Annotated[
@@ -93,13 +149,16 @@ def encode(
     import numpy as np
 
     from dfe_lib import frames
+    from dfe_lib.space import space_of
     from dfe_lib.tokens import Tokenizer
 
-    coding = Tokenizer.load(tokenizer)
-    failures = []
+    coding, failures = None, []
     for path, target in zip(tables, targets, strict=True):
         try:
             table = frames.read(path, needs=["psi_"])
+            space = space_of(table.attrs, str(path))
+            if coding is None or coding.space.name != space.name:
+                coding = Tokenizer.load(tokenizer, space)
             psi = frames.psi(table, coding.space.names)
             seen = np.isfinite(psi).all(axis=1)
             codes = np.full((len(table), len(coding.gains)), -1, np.int16)

@@ -280,6 +280,17 @@ def read(path: str | Path, columns: Sequence[str] | None = None, needs: Sequence
     return check(_to_pandas(arrow), needs, str(path))
 
 
+def attrs(path: str | Path) -> dict:
+    """The ``attrs`` of a frame table on disk, without its rows.
+
+    Raises
+    ------
+    InputError : not a file, or not Parquet.
+    """
+    raw = (_open(Path(path)).metadata.metadata or {}).get(_METADATA)
+    return json.loads(raw) if raw else {}
+
+
 def stream(paths: Iterable[str | Path], columns: Sequence[str], rows: int = 65_536) -> Iterator[pd.DataFrame]:
     """Yield batches of at most ``rows`` rows of the given columns; memory is bounded by the batch."""
     for path in paths:

@@ -1,4 +1,4 @@
-"""Expression spaces: what the numbers in ψ mean, and how far apart two expressions are in millimetres."""
+"""Expression spaces: what the numbers in ψ mean, and how far apart two expressions are (in ICT53: in millimetres)."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ class ExpressionSpace:
     ----------
     name : identifies the space in artefacts and tables, e.g. ``"ict53"``.
     names : d coefficient names, in order.
-    metric : (d, d) float64, mm². ``ψ G ψᵀ`` is the mean squared vertex displacement of ψ.
+    metric : (d, d) float64, in ``unit``². ``ψ G ψᵀ`` is the mean squared vertex displacement of ψ.
     regions : region name → indices of its coefficients; a partition of ``range(d)``.
+    unit : of lengths in this space: ``"mm"``, or ``"coefficient"`` where no geometry is at hand and the metric is
+        the identity. Then a length is the root of a sum of squared coefficients, and says nothing about millimetres.
+    model : what draws ψ, an object with ``vertices(psi)`` in mm; None: no mesh (``ict53`` finds its own).
 
     Examples
     --------
@@ -45,6 +48,8 @@ class ExpressionSpace:
     names: tuple[str, ...]
     metric: np.ndarray
     regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    unit: str = "mm"
+    model: object | None = field(default=None, repr=False)
 
     def __post_init__(self):
         d = len(self.names)
@@ -59,7 +64,7 @@ class ExpressionSpace:
 
     @cached_property
     def whitener(self) -> np.ndarray:
-        """(d, d) float64 A with A Aᵀ = G: ``psi @ A`` has Euclidean length in mm."""
+        """(d, d) float64 A with A Aᵀ = G: ``psi @ A`` has Euclidean length in ``unit``."""
         return np.linalg.cholesky(self.metric)
 
     @cached_property
@@ -98,7 +103,7 @@ class ExpressionSpace:
         return psi
 
     def norm(self, psi: np.ndarray) -> np.ndarray:
-        """RMS vertex displacement of each row of ψ, (n,) float64 in mm (a scalar for one vector)."""
+        """RMS vertex displacement of each row of ψ, (n,) float64 in ``unit`` (a scalar for one vector)."""
         return np.linalg.norm(np.asarray(psi, dtype=np.float64) @ self.whitener, axis=-1)
 
     def vector(self, **coefficients: float) -> np.ndarray:
@@ -111,7 +116,14 @@ class ExpressionSpace:
         return psi
 
     def mirror(self, psi: np.ndarray) -> np.ndarray:
-        """ψ of the left–right mirrored face."""
+        """ψ of the left–right mirrored face.
+
+        Raises
+        ------
+        InputError : the names of the coefficients tell no sides (FLAME's, OpenFace's).
+        """
+        if (self.mirror_order == np.arange(self.dimension)).all():
+            raise InputError(f"space '{self.name}' cannot be mirrored: its coefficients have no named sides")
         return np.asarray(psi)[..., self.mirror_order]
 
     def to_mesh(self, psi: np.ndarray, mesh: str = "auto") -> np.ndarray:
@@ -127,11 +139,56 @@ class ExpressionSpace:
         -------
         (n, V, 3) or (V, 3) float32, mm; x to the subject's left, y up, z out of the face.
         """
+        if self.model is not None:
+            return self.model.vertices(psi)
         if self.name != "ict53":
-            raise InputError(f"space '{self.name}' has no mesh; ICT53 is the one that can be drawn")
+            raise InputError(
+                f"space '{self.name}' has no mesh at hand; ICT53 has one, and a FLAME space made with the FLAME file"
+            )
         from dfe_lib.face.morphable import load_morphable  # the face package itself stands on this module
 
         return load_morphable(mesh).vertices(psi)
+
+    def attrs(self) -> dict:
+        """What a frame table says of its ψ, as plain JSON values; :func:`space_of` reads it."""
+        if self.name == "ict53":
+            return {"space": self.name}
+        scale = self.metric[0, 0]
+        uniform = np.array_equal(self.metric, scale * np.eye(self.dimension))
+        return {
+            "space": self.name,
+            "space_names": list(self.names),
+            "space_unit": self.unit,
+            "space_regions": {region: list(members) for region, members in self.regions.items()},
+            "space_metric": float(scale) if uniform else self.metric.tolist(),  # a number: times the identity
+        }
+
+
+def space_of(attrs: dict, source: str = "the frame table") -> ExpressionSpace:
+    """The expression space that a frame table is in, from its ``attrs``; without a word on it, ICT53.
+
+    Raises
+    ------
+    InputError : the description is incomplete, or its metric is none.
+    """
+    name = attrs.get("space", ICT53.name)
+    if name == ICT53.name:
+        return ICT53
+    try:
+        names, unit = tuple(map(str, attrs["space_names"])), str(attrs["space_unit"])
+        regions = {str(k): tuple(map(int, v)) for k, v in attrs["space_regions"].items()}
+        metric = np.asarray(attrs["space_metric"], dtype=np.float64)
+        space = ExpressionSpace(
+            name, names, metric * np.eye(len(names)) if metric.ndim == 0 else metric, regions, unit
+        )
+        if sorted(i for members in regions.values() for i in members) != list(range(len(names))):
+            raise ValueError("its regions are no partition of the coefficients")
+        _ = space.whitener  # only a positive definite metric has one
+    except (KeyError, AttributeError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+        raise InputError(
+            f"{source} holds ψ of space '{name}' without a usable description of it ({error}); import it again"
+        ) from error
+    return space
 
 
 def group_by_region(names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

@@ -134,7 +134,9 @@ class Tokenizer:
         trained = train(psi, config, validation, self.space, progress=False)
         self.__dict__.update(trained.tokenizer.__dict__)
         if validation is not None:
-            self.card["held_out_rms_mm"] = float(trained.history["held_out_beam_mm"].dropna().iloc[-1])
+            unit = self.space.unit
+            held_out = trained.history[f"held_out_beam_{unit}"].dropna()
+            self.card[f"held_out_rms_{unit}"] = float(held_out.iloc[-1])
         return self
 
     @property
@@ -250,7 +252,7 @@ class Tokenizer:
             "rebuild": "dfe train FRAMES... --out DIR",
             **self.card,
             "kind": KIND,
-            "space": {"name": self.space.name, "names": list(self.space.names)},
+            "space": {"name": self.space.name, "names": list(self.space.names), "unit": self.space.unit},
             "config": asdict(self.config),
             "has_encoder": self._encoder is not None,
         }

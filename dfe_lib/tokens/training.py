@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from dfe_lib import frames
 from dfe_lib.errors import ConfigError, InputError, RunError, choices
-from dfe_lib.space import ICT53, ExpressionSpace
+from dfe_lib.space import ICT53, ExpressionSpace, space_of
 from dfe_lib.tokens.model import RVQVAE, ModelConfig, coefficient_sparsity, orthogonality, sparsity
 from dfe_lib.tokens.quantizer import count_codes, perplexity
 from dfe_lib.tokens.tokenizer import Tokenizer
@@ -84,7 +84,7 @@ class Trained:
         ``commitment`` in mm²), ``rms_mm`` on the training frames as they passed, ``dead`` codes replaced,
         ``perplexity_<stage>`` over the whole epoch. With held-out frames, over the whole of them:
         ``held_out_rms_mm`` and ``held_out_perplexity_<stage>`` (encoder), and ``held_out_beam_mm`` (beam, in
-        refine epochs and at the end of each phase).
+        refine epochs and at the end of each phase). In a space whose unit is not mm the columns say that unit.
     """
 
     tokenizer: Tokenizer
@@ -179,7 +179,7 @@ def train(
                     row |= run.held_out(held_out, by_beam=phase == "refine" or epoch == n - 1)
                 history.append(row)
                 bar.update()
-                bar.set_postfix(rms_mm=f"{row['rms_mm']:.3f}")
+                bar.set_postfix(rms=f"{row[f'rms_{space.unit}']:.3f} {space.unit}")
                 if on_epoch is not None:
                     on_epoch(row)
     return Trained(run.tokenizer(), pd.DataFrame(history))
@@ -255,7 +255,7 @@ class _Run:
         dead = self._replace_dead() if may_replace else 0
         means = {name: value / len(self.psi) for name, value in sums.items()}
         used = {f"perplexity_{s}": float(p) for s, p in enumerate(perplexity(counts))}
-        return {**means, "rms_mm": means["reconstruction"] ** 0.5, "dead": dead, **used}
+        return {**means, f"rms_{self.space.unit}": means["reconstruction"] ** 0.5, "dead": dead, **used}
 
     def _step(self, psi: torch.Tensor) -> tuple[dict[str, float], torch.Tensor]:
         c, model = self.config, self.model
@@ -298,12 +298,12 @@ class _Run:
         self.model.eval()
         tokenizer = self.tokenizer()
         codes = tokenizer.encode(psi, "encoder")
-        row = {"held_out_rms_mm": self._rms(psi, tokenizer.decode(codes))}
+        row = {f"held_out_rms_{self.space.unit}": self._rms(psi, tokenizer.decode(codes))}
         used = perplexity(count_codes(torch.from_numpy(codes.astype(np.int64)), self.config.codes))
         row |= {f"held_out_perplexity_{s}": float(p) for s, p in enumerate(used)}
         if by_beam:
             codes = tokenizer.encode(psi, "beam", self.config.refine_beam)
-            row["held_out_beam_mm"] = self._rms(psi, tokenizer.decode(codes))
+            row[f"held_out_beam_{self.space.unit}"] = self._rms(psi, tokenizer.decode(codes))
         return row
 
     def _rms(self, psi: np.ndarray, psi_hat: np.ndarray) -> float:
@@ -338,7 +338,8 @@ def train_from_tables(
 ) -> Trained:
     """Train on the ψ columns of frame tables (Parquet) and save the tokenizer.
 
-    A tenth of the subjects is held out. Who is who: ``recordings`` (columns ``recording``, ``subject``, …),
+    The tables say which expression space they are in; a table that says nothing is in ICT53. A tenth of the subjects
+    is held out. Who is who: ``recordings`` (columns ``recording``, ``subject``, …),
     else each recording counts as a subject. Of a single subject all is trained on and nothing held out.
 
     Parameters
@@ -348,21 +349,22 @@ def train_from_tables(
 
     Raises
     ------
-    InputError : no psi columns, no usable frame, a recording without a subject, or what :func:`train`
-        refuses.
+    InputError : no psi columns, tables of different spaces, no usable frame, a recording without a subject, or
+        what :func:`train` refuses.
     ConfigError : an unknown setting.
     """
     if not isinstance(config, TrainingConfig):
         config = TrainingConfig.from_mapping(config or {})
     paths = [Path(p) for p in paths]
-    columns = ["recording", *(f"psi_{n}" for n in ICT53.names)]
+    space = _common_space(paths)
+    columns = ["recording", *(f"psi_{n}" for n in space.names)]
     parts, names = [], []
     for batch in frames.stream(paths, columns):
         psi = batch[columns[1:]].to_numpy(dtype=np.float32)
         kept = np.isfinite(psi).all(axis=1)
         parts.append(psi[kept])
         names.append(batch["recording"].to_numpy(dtype=str)[kept])
-    psi = np.concatenate(parts) if parts else np.empty((0, ICT53.dimension), np.float32)
+    psi = np.concatenate(parts) if parts else np.empty((0, space.dimension), np.float32)
     if len(psi) == 0:
         raise InputError(
             f"no frame with finite ψ in {', '.join(map(str, paths)) or 'an empty list of tables'}"
@@ -383,11 +385,12 @@ def train_from_tables(
         psi[~held],
         config,
         psi[held] if held.any() else None,
+        space,
         displacements=displacements,
         progress=progress,
     )
     trained.tokenizer.card = {
-        "what": f"Tokenizer of expression coefficients, space {ICT53.name}",
+        "what": f"Tokenizer of expression coefficients, space {space.name}",
         "made_from": f"{len(psi)} frames of {', '.join(p.name for p in paths)}",
         "rebuild": "dfe train FRAMES... --out DIR --config FILE.yaml, where FILE.yaml holds the config of this card",
         "held_out_subjects": sorted(set(subjects[held])),
@@ -395,3 +398,21 @@ def train_from_tables(
     folder = trained.tokenizer.save(out)
     trained.history.to_csv(folder / "history.csv", index=False)
     return trained
+
+
+def _common_space(paths: Iterable[Path]) -> ExpressionSpace:
+    """The expression space that all tables are in."""
+    space, first = ICT53, None
+    for path in paths:
+        own = space_of(frames.attrs(path), str(path))
+        if first is None:
+            space, first = own, path
+        elif (own.name, own.names) != (space.name, space.names) or not np.array_equal(
+            own.metric, space.metric
+        ):
+            raise InputError(
+                f"{path} holds ψ of space '{own.name}', but {first} of space '{space.name}'"
+                + (" with another metric" if own.name == space.name else "")
+                + "; a tokenizer is trained in one"
+            )
+    return space

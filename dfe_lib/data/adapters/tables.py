@@ -1,4 +1,4 @@
-"""CSV tables of other tools, with one clear sentence where a file is not what it should be."""
+"""Tables of other tools, with one clear sentence where a file is not what it should be."""
 
 from __future__ import annotations
 
@@ -57,3 +57,22 @@ def numbers(table: pd.DataFrame, names: Iterable[str], path: str | Path) -> np.n
         if dtype.kind not in "iufb":
             raise InputError(f"{path}: column '{name}' must hold numbers, but holds {table[name].iloc[0]!r}")
     return values.to_numpy(dtype=np.float64, copy=True)
+
+
+def clock(frame: np.ndarray, fps: float | None) -> tuple[np.ndarray, dict]:
+    """Times of numbered frames, for tools that write none, and what the table says of them.
+
+    Parameters
+    ----------
+    frame : (n,) whole numbers.
+    fps : frames per second; None: not known, and ``time_s`` counts frames.
+
+    Raises
+    ------
+    InputError : ``fps`` is not above 0.
+    """
+    if fps is None:
+        return np.asarray(frame, dtype=np.float64), {"fps": None, "time": "frame number, as no fps was given"}
+    if not 0 < fps < float("inf"):
+        raise InputError(f"fps must be above 0, but is {fps}")
+    return np.asarray(frame, dtype=np.float64) / fps, {"fps": fps, "time": "frame number / fps"}

@@ -1,0 +1,91 @@
+"""``.npy`` and ``.npz`` files of others: no pickles in them are read, and no size is believed before it is checked."""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from dfe_lib.errors import InputError
+
+MAX_BYTES = 2**30  # of one array; an hour of 60 frames a second with 55 coefficients has a tenth of that
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def natural(name: str) -> tuple:
+    """Sort key that counts: ``frame2`` before ``frame10``."""
+    return tuple(int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name))
+
+
+def read_npy(path: str | Path) -> np.ndarray:
+    """One array of numbers.
+
+    Raises
+    ------
+    InputError : not there, not an array file, not numbers, or shorter than it says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}; expected an .npy file"
+        )
+    with path.open("rb") as file:
+        return _read(file, path.stat().st_size, str(path))
+
+
+def read_npz(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Named arrays of numbers from an ``.npz`` file; others in it are left alone.
+
+    Raises
+    ------
+    InputError : not there, not such a file, an array of ``names`` missing, not numbers, or too large.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}; expected an .npz file"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {i.filename.removesuffix(".npy"): i.file_size for i in archive.infolist()}
+            missing = [n for n in names if n not in sizes]
+            if missing:
+                has = ", ".join(list(sizes)[:8]) or "nothing"
+                raise InputError(f"{path} lacks the array '{missing[0]}' (it has {has})")
+            out = {}
+            for name in (*names, *(n for n in optional if n in sizes)):
+                with archive.open(f"{name}.npy") as file:
+                    out[name] = _read(file, sizes[name], f"{path}: '{name}'")
+            return out
+    except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path} is not a readable .npz file ({str(error).splitlines()[0]})") from error
+
+
+def _read(file, size: int, where: str) -> np.ndarray:
+    """The array of an open .npy stream of ``size`` bytes."""
+    try:
+        version = npy.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"format version {version}")
+        shape, columns_first, dtype = _HEADERS[version](file)
+    except (ValueError, EOFError) as error:
+        raise InputError(
+            f"{where} is not a readable .npy file ({str(error).splitlines()[0][:120]})"
+        ) from error
+    if dtype.kind not in "fiub":
+        raise InputError(f"{where} holds '{dtype}', not numbers; arrays of objects are never read")
+    expected = math.prod(shape) * dtype.itemsize
+    if expected > min(size, MAX_BYTES):
+        raise InputError(
+            f"{where} says that it holds {shape} numbers, which does not fit a file of {size} bytes"
+        )
+    data = file.read(expected)
+    if len(data) != expected:
+        raise InputError(f"{where} ends after {len(data)} of {expected} bytes")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if columns_first else "C").copy()
