@@ -38,8 +38,8 @@ def one_line(err: str) -> str:
 @pytest.mark.parametrize(
     "command",
     [
-        [], ["extract"], ["encode"], ["train"], ["explore"], ["reproduce"], ["bench"], ["build"], ["doctor"],
-        ["data"], ["data", "list"], ["data", "fetch"], ["data", "verify"], ["data", "where"],
+        [], ["extract"], ["import"], ["encode"], ["train"], ["explore"], ["reproduce"], ["bench"], ["build"],
+        ["doctor"], ["data"], ["data", "list"], ["data", "fetch"], ["data", "verify"], ["data", "where"],
     ],
 )  # fmt: skip
 def test_every_command_explains_itself(dfe, command):

@@ -177,7 +177,7 @@ class _Machine:
             push(_recorded(self.pop(), arguments))
         elif name == "NEWOBJ_EX":
             keywords, arguments = self.pop(), self.pop()
-            push(_recorded(self.pop(), (*arguments, keywords)))
+            push(_recorded(self.pop(), (arguments, keywords)))
         elif name == "INST":
             arguments = tuple(self.since_mark())
             push(_recorded(_named(*str(argument).split(" ", 1)), arguments))
@@ -209,8 +209,10 @@ class _Machine:
 
 
 def _named(module: object, name: object) -> Inert:
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise ValueError("a name that is no text")
     full = f"{module}.{name}"
-    if full not in _NAMES and str(module).split(".")[0] not in _PACKAGES:
+    if full not in _NAMES and module.split(".")[0] not in _PACKAGES:
         raise InputError(f"it asks for '{full}', which is neither an array nor plain data")
     return Inert(full)
 
@@ -254,7 +256,10 @@ def _array(value: object) -> np.ndarray:
     if isinstance(value, list):  # of numbers
         if not all(isinstance(v, int | float) for v in value):
             raise ValueError("a list of other things than numbers")
-        return np.asarray(value)
+        out = np.asarray(value)
+        if out.dtype.kind not in "fiub":
+            raise ValueError("numbers too large for an array")
+        return out
     if not isinstance(value, Inert):
         raise ValueError(f"a {type(value).__name__}")
     package, _, kind = value.name.rpartition(".")
@@ -280,8 +285,8 @@ def _numpy(value: Inert, kind: str) -> np.ndarray:
     else:
         _, shape, dtype, columns_first, data = value.state
     dtype, data = _dtype(dtype), _bytes(data)
-    if not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise ValueError(f"a shape of {shape}")
+    if not isinstance(shape, tuple) or not all(isinstance(n, int) and 0 <= n < 2**63 for n in shape):
+        raise ValueError("a shape that is none")  # not shown: a few bytes can be endless when written out
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{len(data)} bytes for a shape of {shape} {dtype}")
     values = np.frombuffer(data, dtype).reshape(shape, order="F" if columns_first else "C")
@@ -298,7 +303,7 @@ def _dtype(value: Inert) -> np.dtype:
         raise ValueError(f"numbers of type '{text}'")
     order = value.state[1] if value.state is not None else "="
     if order not in ("<", ">", "=", "|"):
-        raise ValueError(f"a byte order of {order!r}")
+        raise ValueError("an unknown byte order")
     return np.dtype(text).newbyteorder(order)
 
 
