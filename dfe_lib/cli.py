@@ -58,12 +58,16 @@ def extract(
             help="The clips are mirror images (selfie cameras): mirrored back, left is the subject's own left.",
         ),
     ] = False,
+    smooth: Annotated[
+        str | None,
+        typer.Option(help="kalman or one-euro: smooth the coefficients; as measured by default."),
+    ] = None,
 ) -> None:
     """Video to frame tables: landmarks, head pose and expression coefficients of every frame."""
     targets = _targets(clips, out)
     from dfe_lib.face.extract import extract_many, extract_to
 
-    options = {"neutral": neutral, "mirrored": mirrored, "progress": sys.stderr.isatty()}
+    options = {"neutral": neutral, "mirrored": mirrored, "smooth": smooth, "progress": sys.stderr.isatty()}
     if len(clips) == 1:
         _say_extracted(extract_to(clips[0], targets[0], **options))
         return

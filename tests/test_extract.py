@@ -14,6 +14,7 @@ from dfe_lib.errors import AssetError, ConfigError, InputError
 from dfe_lib.face import extract, extract_many, extract_to, video
 from dfe_lib.face.landmarks import Detection, Landmarker
 from dfe_lib.face.morphable import load_morphable
+from dfe_lib.face.temporal import smooth
 from dfe_lib.space import ICT53
 
 extraction = sys.modules["dfe_lib.face.extract"]  # the package gives the function by that name
@@ -276,3 +277,22 @@ def test_a_mirror_image_mirrored_back_is_the_same_face(mirror, landmarker, tmp_p
     np.testing.assert_allclose(unsaid["pose_yaw"], -expected["pose_yaw"], rtol=0.3)
     order = ICT53.mirror(frames.psi(unsaid)) - frames.psi(expected)
     assert ICT53.norm(order).mean() < ICT53.norm(frames.psi(unsaid) - frames.psi(expected)).mean()
+
+
+@pytest.mark.parametrize("method", ["kalman", "one-euro"])
+def test_smoothing_while_extracting_is_smoothing_the_table(played, rng, monkeypatch, method):
+    monkeypatch.setattr(extraction, "PART", 7)
+    seen = faces(np.concatenate([np.zeros((9, 53)), smile(9)]), rng)
+    seen[4] = None
+    clip, player = played(seen)
+    plain = extract(clip, landmarker=player)
+    smoothed = extract(clip, landmarker=Playback(seen), smooth=method)
+    np.testing.assert_array_equal(frames.psi(smoothed), frames.psi(smooth(plain, method)))
+    assert smoothed.attrs["smoothing"] == smooth(plain, method).attrs["smoothing"]
+    assert "smoothing" not in plain.attrs and list(smoothed.columns) == list(plain.columns)
+
+
+def test_an_unknown_smoothing_is_refused_before_any_work(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'kalman'"):
+        extract_many([tmp_path / "a.mp4"], tmp_path / "out", smooth="kalmann")
+    assert not (tmp_path / "out").exists()

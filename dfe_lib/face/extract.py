@@ -26,6 +26,7 @@ from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.regressor import ExpressionRegressor
+from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
 from dfe_lib.face.video import Frame, probe
 from dfe_lib.face.video import frames as decode
 from dfe_lib.space import ICT53
@@ -34,7 +35,6 @@ PART = 512  # rows at a time, 3 MB of landmarks: enough to fill the matrix produ
 NEUTRAL_SAMPLE = 2048  # at most so many frames, evenly spread, say what a recording's neutral face is
 ESTIMATED, POPULATION = "estimated", "population"
 _POINTS = (frames.N_LANDMARKS, 3)
-_FRAME_BYTES = 4 * frames.N_LANDMARKS * 3
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def extract(
     progress: bool = False,
     neutral: str = ESTIMATED,
     mirrored: bool = False,
+    smooth: str | None = None,
 ) -> pd.DataFrame:
     """Decode, detect, align and regress one video or photograph.
 
@@ -72,17 +73,18 @@ def extract(
         ``"0-1.5"``: the face in these seconds, which are known to be neutral. ``"population"``: everybody's mean.
     mirrored : the file shows a mirror image, as selfie cameras write it. Its pictures are mirrored back first, so
         that left is the subject's own left; landmarks are those of the picture mirrored back.
+    smooth : ``"kalman"`` or ``"one-euro"``: smooth ψ (see :mod:`dfe_lib.face.temporal`); by default it is as measured.
 
     Returns
     -------
     Frame table (see :mod:`dfe_lib.frames`), one row per decoded frame, with landmarks, pose, ψ and its standard
-    deviation of the largest face. ``attrs`` says how it was made: size, rate, versions, neutral, mirrored, frames per
-    second of this extraction.
+    deviation of the largest face. ``attrs`` says how it was made: size, rate, versions, neutral, mirrored, smoothing,
+    frames per second of this extraction.
 
     Raises
     ------
     InputError : the file cannot be used, or shows no face in the seconds called neutral.
-    ConfigError : ``neutral`` is none of the above.
+    ConfigError : ``neutral`` or ``smooth`` is none of the above.
     AssetError : the FaceLandmarker model is not at hand.
 
     Examples
@@ -90,13 +92,8 @@ def extract(
     >>> table = extract("clip.mp4")                                   # doctest: +SKIP
     >>> table.loc[table.detected, "psi_jawOpen"].max()                # doctest: +SKIP
     """
-    options = {
-        "recording": recording,
-        "landmarker": landmarker,
-        "regressor": regressor,
-        "max_frames": max_frames,
-    }
-    parts = list(_parts(path, progress=progress, neutral=neutral, mirrored=mirrored, **options))
+    shared = (recording, landmarker, regressor)
+    parts = list(_parts(path, None, *shared, max_frames, progress, neutral, mirrored, smooth))
     table = pd.concat(parts, ignore_index=True)
     table.attrs = parts[-1].attrs
     return table
@@ -136,10 +133,11 @@ def extract_many(
     Raises
     ------
     InputError : two inputs would be written to the same table, or ``out`` is a file; before any work.
-    ConfigError : ``neutral`` is none of what :func:`extract` allows; before any work.
+    ConfigError : ``neutral`` or ``smooth`` is none of what :func:`extract` allows; before any work.
     AssetError : the FaceLandmarker model is not at hand.
     """
     _neutral_seconds(options.get("neutral", ESTIMATED))
+    _smoothing(options.get("smooth"))
     targets = frames.one_table_each(paths, out)
     return _extract_each([Path(p) for p in paths], targets, {"progress": progress, **options})
 
@@ -163,10 +161,11 @@ def _parts(
     progress: bool = False,
     neutral: str = ESTIMATED,
     mirrored: bool = False,
+    smooth: str | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The table in parts of ``PART`` rows, the landmarks meanwhile in a file without a name in ``folder``."""
     path = Path(path)
-    seconds = _neutral_seconds(neutral)
+    seconds, smoothing = _neutral_seconds(neutral), _smoothing(smooth)
     clip = probe(path)
     regressor = regressor or ExpressionRegressor.load()
     attrs = {
@@ -179,6 +178,8 @@ def _parts(
         "rate": clip.rate,
         "dfe_version": __version__,
     }
+    if smoothing is not None:
+        attrs["smoothing"] = describe(smoothing)
     given = landmarker is not None
     with nullcontext(landmarker) if given else Landmarker() as landmarker, TemporaryFile(dir=folder) as kept:
         started = time.perf_counter()
@@ -199,12 +200,21 @@ def _parts(
         if neutral == POPULATION:
             sample = sample[:0]
         own = _estimate_neutral(regressor, sample, None if seconds is None else np.ones(len(sample), bool))
-        kept.seek(0)
-        for start in range(0, len(time_s), PART):
-            rows = slice(start, start + PART)
-            landmarks = np.frombuffer(kept.read(PART * _FRAME_BYTES), np.float32).reshape(-1, *_POINTS)
-            name = recording or path.stem
-            part = _described(name, start, time_s[rows], n_faces[rows], landmarks, regressor, own)
+        smoothed = None
+        if smoothing is not None:
+            every = [_express(regressor, landmarks, own) for landmarks in _read_again(kept)]
+            psi = np.concatenate([psi for psi, _ in every])
+            sd = None if every[0][1] is None else np.concatenate([sd for _, sd in every])
+            smoothed = smooth_psi(time_s, psi, smoothing, sd)
+        start = 0
+        for landmarks in _read_again(kept):
+            rows = slice(start, start + len(landmarks))
+            part = _described(
+                recording or path.stem, start, time_s[rows], n_faces[rows], landmarks, regressor, own
+            )
+            if smoothed is not None:
+                part = frames.with_psi(part, smoothed[rows], ICT53.names)[list(part.columns)]
+            start = rows.stop
             elapsed = time.perf_counter() - started
             part.attrs = attrs | {"frames_per_second": round(len(time_s) / elapsed, 1)}
             yield part
@@ -228,6 +238,13 @@ def _detect(
         if found.landmarks is not None and (seconds is None or seconds[0] <= picture.time_s <= seconds[1]):
             sample.add(found.landmarks)
     return np.array(times), np.array(counts, np.int8), sample.landmarks()
+
+
+def _read_again(kept: BinaryIO) -> Iterator[np.ndarray]:
+    """(at most ``PART``, 478, 3) float32 at a time, from the beginning."""
+    kept.seek(0)
+    while block := kept.read(PART * 4 * frames.N_LANDMARKS * 3):
+        yield np.frombuffer(block, np.float32).reshape(-1, *_POINTS)
 
 
 class _Sample:
@@ -290,6 +307,10 @@ def _express(regressor, landmarks, own):
     if hasattr(regressor, "express"):
         return regressor.express(landmarks, own)
     return _raw(regressor, landmarks) - own, None
+
+
+def _smoothing(name: str | None) -> OneEuro | Kalman | None:
+    return None if name is None else settings_of(name)
 
 
 def _neutral_seconds(neutral: str) -> tuple[float, float] | None:
