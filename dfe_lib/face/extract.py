@@ -26,6 +26,7 @@ from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.regressor import ExpressionRegressor
+from dfe_lib.face.sampling import EvenSample
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
 from dfe_lib.face.video import Frame, probe
 from dfe_lib.face.video import frames as decode
@@ -228,7 +229,7 @@ def _detect(
     seconds: tuple[float, float] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First pass: landmarks into ``kept``; returns times, numbers of faces, and the sample that tells the neutral."""
-    times, counts, sample = [], [], _Sample()
+    times, counts, sample = [], [], EvenSample(NEUTRAL_SAMPLE)
     nothing = np.full(_POINTS, np.nan, np.float32)
     for picture in pictures:
         found = landmarker.detect(picture.rgb[:, ::-1] if mirrored else picture.rgb)
@@ -245,28 +246,6 @@ def _read_again(kept: BinaryIO) -> Iterator[np.ndarray]:
     kept.seek(0)
     while block := kept.read(PART * 4 * frames.N_LANDMARKS * 3):
         yield np.frombuffer(block, np.float32).reshape(-1, *_POINTS)
-
-
-class _Sample:
-    """At most ``NEUTRAL_SAMPLE`` landmarks, evenly spread over a stream of unknown length."""
-
-    def __init__(self):
-        self._kept: list[np.ndarray] = []
-        self._stride, self._passed = 1, 0
-
-    def add(self, landmarks: np.ndarray) -> None:
-        if self._passed % self._stride == 0:
-            if (
-                len(self._kept) == NEUTRAL_SAMPLE
-            ):  # full: every second one goes, and from now on half as many come
-                self._kept = self._kept[::2]
-                self._stride *= 2
-            if self._passed % self._stride == 0:
-                self._kept.append(landmarks)
-        self._passed += 1
-
-    def landmarks(self) -> np.ndarray:
-        return np.stack(self._kept) if self._kept else np.empty((0, *_POINTS), np.float32)
 
 
 def _described(
