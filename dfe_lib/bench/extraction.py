@@ -36,7 +36,7 @@ def extraction() -> dict[str, float]:
     from dfe_lib.face import ExpressionRegressor, extract, extract_to
     from dfe_lib.face.landmarks import Landmarker
 
-    clip = manifest.locate("intel-sample-videos", "please.mkv")
+    clip = manifest.locate("intel-sample-videos", "again.mkv")  # a face in every frame
     with tempfile.TemporaryDirectory() as folder:
         with Landmarker() as landmarker:
             table = extract(clip, landmarker=landmarker)
