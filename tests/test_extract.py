@@ -296,3 +296,9 @@ def test_an_unknown_smoothing_is_refused_before_any_work(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'kalman'"):
         extract_many([tmp_path / "a.mp4"], tmp_path / "out", smooth="kalmann")
     assert not (tmp_path / "out").exists()
+
+
+def test_no_frames_at_all_is_no_table(played, rng):
+    clip, player = played(faces(np.zeros((2, 53)), rng))
+    with pytest.raises(InputError, match="1 or more"):
+        extract(clip, landmarker=player, max_frames=0)

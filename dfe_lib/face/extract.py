@@ -2,7 +2,7 @@
 
 In two passes, because a frame is measured against the recording's own neutral face: the first decodes, detects and
 keeps landmarks in a file without a name; the second adds pose and ψ and hands the table on in parts. Memory does not
-grow with the length of the recording.
+grow with the length of the recording (but for some 5 MB a minute where ψ is smoothed, which needs all of it at once).
 """
 
 from __future__ import annotations
@@ -167,6 +167,8 @@ def _parts(
     """The table in parts of ``PART`` rows, the landmarks meanwhile in a file without a name in ``folder``."""
     path = Path(path)
     seconds, smoothing = _neutral_seconds(neutral), _smoothing(smooth)
+    if max_frames is not None and max_frames < 1:
+        raise InputError(f"max_frames is 1 or more, or None for all; got {max_frames}")
     clip = probe(path)
     regressor = regressor or ExpressionRegressor.load()
     attrs = {
