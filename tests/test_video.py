@@ -93,3 +93,16 @@ def test_real_clips_decode_with_increasing_times(mirror):
     for clip in clips:
         times = np.array([f.time_s for f in frames(clip)])
         assert len(times) > 20 and (np.diff(times) > 0).all()
+
+
+def test_a_looped_clip_is_as_long_as_asked_and_shows_the_same_pictures(mirror, tmp_path):
+    """What the benchmark's memory figures stand on."""
+    from dfe_lib.bench.extraction import looped
+
+    clip = mirror("intel-sample-videos", "again.mkv")
+    once = [f.rgb.mean() for f in frames(clip)]
+    again = list(frames(looped(clip, 4.0, tmp_path / "long.mkv")))
+    times = np.array([f.time_s for f in again])
+    assert len(again) == 2 * len(once) and np.diff(times).min() > 0.02 and np.diff(times).max() < 0.05
+    assert times[-1] - times[0] > 4.0
+    np.testing.assert_array_equal([f.rgb.mean() for f in again], once * 2)
