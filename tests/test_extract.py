@@ -199,13 +199,13 @@ def test_the_neutral_of_a_long_recording_is_told_by_a_bounded_even_sample(played
     seen[3] = None
     clip, player = played(seen)
     asked = []
-    real = extraction._estimate_neutral
+    real = extraction.estimate_neutral
 
     def listen(regressor, landmarks, marked=None):
         asked.append(landmarks)
         return real(regressor, landmarks, marked)
 
-    monkeypatch.setattr(extraction, "_estimate_neutral", listen)
+    monkeypatch.setattr(extraction, "estimate_neutral", listen)
     extract(clip, landmarker=player)
     detected = [s for s in seen if s is not None]
     (sample,) = asked

@@ -27,6 +27,7 @@ from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.sampling import EvenSample
+from dfe_lib.face.steps import estimate_neutral, express
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
 from dfe_lib.face.video import Frame, probe
 from dfe_lib.face.video import frames as decode
@@ -202,10 +203,10 @@ def _parts(
             )
         if neutral == POPULATION:
             sample = sample[:0]
-        own = _estimate_neutral(regressor, sample, None if seconds is None else np.ones(len(sample), bool))
+        own = estimate_neutral(regressor, sample, None if seconds is None else np.ones(len(sample), bool))
         smoothed = None
         if smoothing is not None:
-            every = [_express(regressor, landmarks, own) for landmarks in _read_again(kept)]
+            every = [express(regressor, landmarks, own) for landmarks in _read_again(kept)]
             psi = np.concatenate([psi for psi, _ in every])
             sd = None if every[0][1] is None else np.concatenate([sd for _, sd in every])
             smoothed = smooth_psi(time_s, psi, smoothing, sd)
@@ -267,27 +268,9 @@ def _described(
         recording, time_s, detected, n_faces, landmarks, **dict(zip(frames.POSE, columns, strict=True))
     )
     table["frame"] += np.int32(start)
-    psi, sd = _express(regressor, landmarks, own)
+    psi, sd = express(regressor, landmarks, own)
     table = frames.with_psi(table, psi, ICT53.names)
     return table if sd is None else frames.with_psi_sd(table, sd, ICT53.names)
-
-
-# Until the regressor has these two steps itself.
-def _raw(regressor, landmarks):
-    points = align(landmarks, regressor.neutral).points - regressor.neutral
-    return points.reshape(len(points), -1) @ regressor.weights
-
-
-def _estimate_neutral(regressor, sample, marked):
-    if hasattr(regressor, "estimate_neutral"):
-        return regressor.estimate_neutral(sample, marked)
-    return regressor._own_neutral(_raw(regressor, sample), marked, "it") if len(sample) else np.float32(0)
-
-
-def _express(regressor, landmarks, own):
-    if hasattr(regressor, "express"):
-        return regressor.express(landmarks, own)
-    return _raw(regressor, landmarks) - own, None
 
 
 def _smoothing(name: str | None) -> OneEuro | Kalman | None:
