@@ -65,6 +65,14 @@ def test_frames_without_a_face_are_nan_and_change_nothing(regressor, seen):
         np.testing.assert_array_equal(gaps.update(frame)[0], expected)
 
 
+def test_a_buffer_that_is_used_again_is_no_matter(regressor, seen):
+    fresh, reused = LiveExpression(regressor), LiveExpression(regressor)
+    buffer = np.empty((478, 3), np.float32)
+    for frame in seen[:8]:
+        buffer[:] = frame
+        np.testing.assert_array_equal(reused.update(buffer)[0], fresh.update(frame)[0])
+
+
 def test_several_frames_at_once_are_refused(regressor, seen):
     with pytest.raises(InputError, match="one frame at a time"):
         LiveExpression(regressor).update(seen[:2])

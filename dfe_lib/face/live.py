@@ -53,13 +53,16 @@ class LiveExpression:
         ------
         InputError : another shape.
         """
-        if landmarks is None or np.isnan(landmarks).any():
-            return tuple(np.full((2, ICT53.dimension), np.nan, np.float32))
-        landmarks = np.asarray(landmarks, np.float32)
+        landmarks = np.full((N_LANDMARKS, 3), np.nan) if landmarks is None else landmarks
+        landmarks = np.array(
+            landmarks, np.float32
+        )  # a copy: the sample must not change with the caller's buffer
         if landmarks.shape != (N_LANDMARKS, 3):
             raise InputError(
                 f"landmarks of one frame have shape ({N_LANDMARKS}, 3), got {landmarks.shape}; give one frame at a time"
             )
+        if np.isnan(landmarks).any():
+            return tuple(np.full((2, ICT53.dimension), np.nan, np.float32))
         psi, sd = express(self._regressor, landmarks[None], self._neutral)
         self._past.add(landmarks)
         if self._past.passed >= self._due:
