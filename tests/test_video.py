@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dfe_lib.errors import InputError
-from dfe_lib.face.video import frames, probe
+from dfe_lib.face.video import ahead, frames, probe
 
 
 def write_video(path, times_ms, size=(64, 48), audio_only=False):
@@ -106,3 +106,28 @@ def test_a_looped_clip_is_as_long_as_asked_and_shows_the_same_pictures(mirror, t
     assert len(again) == 2 * len(once) and np.diff(times).min() > 0.02 and np.diff(times).max() < 0.05
     assert times[-1] - times[0] > 4.0
     np.testing.assert_array_equal([f.rgb.mean() for f in again], once * 2)
+
+
+def test_decoding_ahead_changes_nothing_and_passes_errors_on(tmp_path):
+    clip = write_video(tmp_path / "clip.mkv", range(0, 700, 100))
+    plain, early = list(frames(clip)), list(ahead(frames(clip)))
+    assert [f.index for f in early] == [f.index for f in plain] and len(early) == 7
+    for a, b in zip(plain, early, strict=True):
+        np.testing.assert_array_equal(a.rgb, b.rgb)
+    with pytest.raises(InputError, match="is not there"):
+        next(ahead(frames(tmp_path / "missing.mkv")))
+    assert list(ahead(iter(()))) == []
+
+
+def test_decoding_ahead_goes_one_frame_ahead_and_ends_with_its_reader(tmp_path):
+    made = []
+
+    def pictures():
+        for i in range(100):
+            made.append(i)
+            yield i + 1
+
+    reader = ahead(pictures())
+    assert next(reader) == 1
+    reader.close()  # waits for what is under way
+    assert made in ([0], [0, 1])

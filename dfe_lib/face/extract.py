@@ -29,7 +29,7 @@ from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.sampling import EvenSample
 from dfe_lib.face.steps import estimate_neutral, express
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
-from dfe_lib.face.video import Frame, probe
+from dfe_lib.face.video import Frame, ahead, probe
 from dfe_lib.face.video import frames as decode
 from dfe_lib.space import ICT53
 
@@ -188,7 +188,7 @@ def _parts(
     with nullcontext(landmarker) if given else Landmarker() as landmarker, TemporaryFile(dir=folder) as kept:
         started = time.perf_counter()
         pictures = tqdm(
-            islice(decode(path), max_frames),
+            ahead(islice(decode(path), max_frames)),
             total=clip.n_frames or None,
             desc=path.name,
             unit="frame",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,18 @@ def frames(path: str | Path) -> Iterator[Frame]:
             ) from error
         if index < 0:
             raise InputError(f"{path} holds a video stream without a single frame; re-export it")
+
+
+def ahead(pictures: Iterator[Frame]) -> Iterator[Frame]:
+    """The same frames, each decoded by another thread while the one before is worked on.
+
+    A fifth of the time that a frame takes goes into decoding and colours, and detection leaves a core free.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, pictures, None)
+        while (picture := coming.result()) is not None:
+            coming = thread.submit(next, pictures, None)
+            yield picture
 
 
 def _existing(path: str | Path) -> Path:
