@@ -1,4 +1,4 @@
-"""Speed and memory of the extraction, against a bare loop over the same clip in the same run."""
+"""Speed and memory of the extraction against a bare loop in the same run, and how far its ψ can be believed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from dfe_lib.bench.timing import best
 
@@ -23,6 +24,52 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def extraction() -> dict[str, float]:
+    """:func:`speed`, and :func:`quality` as far as the assets are at hand.
+
+    Raises
+    ------
+    AssetError : the clip or the FaceLandmarker model is not at hand.
+    """
+    return speed() | quality()
+
+
+def quality() -> dict[str, float]:
+    """The render benchmark on the full held-out sets and the measures on real faces, as far as assets are at hand.
+
+    Held-out frames are read from the cache folder, or rendered, which takes minutes.
+    """
+    from dfe_lib.data import manifest
+    from dfe_lib.face.realfaces import actors, consistency
+    from dfe_lib.face.render import can_render
+
+    figures = {}
+    if manifest.available("ict-facekit") and can_render():
+        from dfe_lib.face.benchmark import render_benchmark
+        from dfe_lib.face.renders import render_frames
+        from dfe_lib.face.training import HELD_OUT, SHARED
+
+        print("held-out renders: from the cache, or else rendered now, which takes some minutes")
+        found = render_benchmark(render_frames(HELD_OUT), render_frames(SHARED))
+        figures |= _flat(found.table.set_index("method"))
+        figures |= {f"sd: {name}": share for name, share in found.sd.items()}
+    figures |= _flat(consistency().set_index(["faces", "change"])[["error", "r"]])
+    if manifest.available("pyfeat-news"):
+        agreement, _ = actors()
+        figures |= {f"actors: {name}: mean_r": agreement[name].mean() for name in ("ours", "MediaPipe")}
+    return figures
+
+
+def _flat(table: pd.DataFrame) -> dict[str, float]:
+    """One figure for each cell that is filled, named after its row and column."""
+    return {
+        ": ".join([*([row] if isinstance(row, str) else row), column]): float(value)
+        for row, values in table.to_dict("index").items()
+        for column, value in values.items()
+        if value == value
+    }
+
+
+def speed() -> dict[str, float]:
     """Speed of the regressor; whole extraction (decode, detect, regress, write) against a bare loop; peak memory.
 
     The bare loop is PyAV and MediaPipe's FaceLandmarker with nothing done to what they return.

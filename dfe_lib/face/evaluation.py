@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -36,14 +34,15 @@ def agreement(psi: np.ndarray, predicted: np.ndarray) -> dict[str, float | list[
 
     Returns
     -------
-    ``mean_r`` and ``r`` (53 Pearson correlations; 0 where either is constant), ``variance_explained`` and
-    ``rms_mm`` (mean over frames of the RMS vertex error), both in the metric G.
+    ``r`` (53 Pearson correlations; 0 where either is constant), ``mean_r`` (of the coefficients that move in the
+    truth), ``variance_explained`` and ``rms_mm`` (mean over frames of the RMS vertex error), both in the metric G.
     """
     psi, predicted = ICT53.check(psi), ICT53.check(predicted)
     error, size = ICT53.norm(psi - predicted), ICT53.norm(psi)
     r = [pearson(a, b) for a, b in zip(psi.T, predicted.T, strict=True)]
+    moving = psi.std(axis=0) > 0
     return {
-        "mean_r": float(np.mean(r)),
+        "mean_r": float(np.mean(np.array(r)[moving])) if moving.any() else 0.0,
         "r": [round(v, 3) for v in r],
         "variance_explained": float(1 - (error**2).sum() / (size**2).sum()),
         "rms_mm": float(error.mean()),
@@ -75,8 +74,8 @@ def au_agreement(psi: np.ndarray, aus: pd.DataFrame, recordings: np.ndarray) -> 
             f"ψ has {len(psi)} rows, the AUs {len(aus)}, recordings {len(recordings)}; they must agree"
         )
     columns = [ICT53.names.index(name) for name in AU_PAIRS.values()]
-    ours = _without_median(np.asarray(psi)[:, columns], recordings)
-    theirs = _without_median(aus[list(AU_PAIRS)].to_numpy(float), recordings)
+    ours = without_median(np.asarray(psi)[:, columns], recordings)
+    theirs = without_median(aus[list(AU_PAIRS)].to_numpy(float), recordings)
     r = []
     for a, b in zip(ours.T, theirs.T, strict=True):
         both = np.isfinite(a) & np.isfinite(b)
@@ -84,52 +83,86 @@ def au_agreement(psi: np.ndarray, aus: pd.DataFrame, recordings: np.ndarray) -> 
     return pd.DataFrame({"au": list(AU_PAIRS), "coefficient": list(AU_PAIRS.values()), "r": r})
 
 
-@dataclass(frozen=True)
-class RenderBenchmark:
-    """Held-out renders, truth and answers.
+def retrieval(psi: np.ndarray, subject: np.ndarray, display: np.ndarray, ranks: int = 1) -> float:
+    """How often a display is found again on other people's faces.
 
-    Attributes
-    ----------
-    psi : (n, 53) true ψ of the expressive frames.
-    predicted : method → (n, 53): our regressor, and MediaPipe's own blendshapes with the same neutral taken off.
-    table : one row per method: ``method, mean_r, variance_explained, rms_mm``.
-    r : method → (53,) correlation per coefficient.
-    """
-
-    psi: np.ndarray
-    predicted: dict[str, np.ndarray]
-    table: pd.DataFrame
-    r: dict[str, np.ndarray]
-
-
-def render_benchmark(subjects: int, expressions: int, seed: int) -> RenderBenchmark:
-    """Render subjects that were never trained on, detect them, and compare both methods with the truth.
+    Of every frame the nearest frames in G among all other subjects are looked up.
 
     Parameters
     ----------
-    subjects, expressions : simulated people, and expressive frames of each (beside three neutral ones).
-    seed : any; training used other people.
+    psi : (n, 53). subject, display : (n,) who shows what.
+    ranks : the display counts as found when it is among so many nearest ones.
 
-    Raises
-    ------
-    AssetError : ict-facekit or the FaceLandmarker model is not at hand.
+    Returns
+    -------
+    Share of the frames, 0–1.
     """
-    from dfe_lib.data.adapters.arkit import to_ict53
-    from dfe_lib.face.landmarks import blendshape_names
-    from dfe_lib.face.regressor import ExpressionRegressor
-    from dfe_lib.face.training import RenderConfig, render_frames, subject_neutrals
+    points = ICT53.check(psi).astype(np.float64) @ ICT53.whitener
+    size = (points**2).sum(axis=1)
+    distance = size[:, None] + size - 2 * points @ points.T
+    distance[subject[:, None] == subject] = np.inf
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :ranks]
+    return float((display[nearest] == display[:, None]).any(axis=1).mean())
 
-    config = RenderConfig(0, subjects, expressive_frames=expressions, seed=1000 + seed)
-    renders = render_frames(config, progress=False)
-    ours = ExpressionRegressor.load().predict(renders.landmarks, renders.subject, renders.neutral)
-    theirs = to_ict53(renders.blendshapes, blendshape_names())
-    theirs = theirs - subject_neutrals(theirs, renders.subject, renders.neutral)
-    shown = ~renders.neutral
-    predicted = {"ours": ours[shown], "MediaPipe blendshapes": theirs[shown]}
-    scores = {name: agreement(renders.psi[shown], values) for name, values in predicted.items()}
-    r = {name: np.array(score.pop("r")) for name, score in scores.items()}
-    table = pd.DataFrame([{"method": name} | score for name, score in scores.items()])
-    return RenderBenchmark(renders.psi[shown], predicted, table, r)
+
+def identity_probe(values: np.ndarray, subject: np.ndarray, folds: int = 4) -> float:
+    """Accuracy of a linear probe (logistic regression, stratified folds) that guesses the subject, over chance.
+
+    Parameters
+    ----------
+    values : (n, m) whatever may give the subject away. subject : (n,).
+
+    Returns
+    -------
+    Accuracy times the number of subjects: 1 is chance. NaN where a subject has fewer frames than there are folds.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    _, counts = np.unique(subject, return_counts=True)
+    if len(counts) < 2 or counts.min() < folds:
+        return float("nan")
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, tol=1e-3))
+    split = StratifiedKFold(folds, shuffle=True, random_state=0)
+    return float(cross_val_score(probe, values, subject, cv=split).mean() * len(counts))
+
+
+def pose_r2(values: np.ndarray, view: np.ndarray, subject: np.ndarray, folds: int = 5) -> float:
+    """How much of the head pose a linear map finds in ``values``: the largest R² of yaw, pitch and roll.
+
+    Parameters
+    ----------
+    values : (n, m). view : (n, 3) true angles. subject : (n,) no subject is in the training and the test part.
+
+    Returns
+    -------
+    R² of ridge regression (penalty chosen inside each training part); negative where it is worse than the mean.
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    folds = min(folds, len(np.unique(subject)))
+    if folds < 2:
+        return float("nan")
+    ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
+    found = cross_val_predict(ridge, values, view, groups=subject, cv=GroupKFold(folds))
+    return float(r2_score(view, found, multioutput="raw_values").max())
+
+
+def calibration(error: np.ndarray, sd: np.ndarray) -> dict[str, float]:
+    """Share of the errors within one and two of their announced standard deviations; 0.68 and 0.95 if Gaussian.
+
+    Parameters
+    ----------
+    error, sd : of one shape.
+    """
+    ratio = np.abs(error) / sd
+    return {"within_1_sd": float((ratio < 1).mean()), "within_2_sd": float((ratio < 2).mean())}
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
@@ -139,6 +172,7 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def _without_median(values: np.ndarray, recordings: np.ndarray) -> np.ndarray:
+def without_median(values: np.ndarray, recordings: np.ndarray) -> np.ndarray:
+    """(n, m) values minus their recording's median; NaN stays."""
     frame = pd.DataFrame(values)
     return (frame - frame.groupby(np.asarray(recordings)).transform("median")).to_numpy()
