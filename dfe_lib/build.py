@@ -46,15 +46,17 @@ def ict53(folder: Path) -> dict:
 
 def face478(folder: Path) -> dict:
     """The morphable model on MediaPipe's 478 landmarks."""
-    from dfe_lib.face.training import RenderConfig, first_reference, fit_face478, render_frames
+    from dfe_lib.face.face478 import first_reference, fit_face478
+    from dfe_lib.face.renders import render_frames
+    from dfe_lib.face.training import TRAIN
 
-    renders = render_frames(RenderConfig())
+    renders = render_frames(TRAIN)
     tensors = fit_face478(renders, first_reference())
     card = {
         "kind": "morphable-model",
         "what": "Neutral face, 20 identity modes and one displacement field per coefficient of ict53 on MediaPipe's "
         "478 landmarks, in mm, as FaceLandmarker sees them: what it does not see (cheek puff, tongue) is small here.",
-        "made_from": f"{int((~renders.test).sum())} {_RENDERED}",
+        "made_from": f"{len(renders.psi)} {_RENDERED}",
         "rebuild": "dfe build face478",
     }
     half = {
@@ -66,45 +68,48 @@ def face478(folder: Path) -> dict:
 
 def expression_regressor(folder: Path) -> dict:
     """The map from landmarks to ψ; its figures on held-out subjects go on the card."""
+    from dataclasses import asdict
+
     from dfe_lib.face.align import reference
     from dfe_lib.face.evaluation import agreement
-    from dfe_lib.face.training import PENALTY, RenderConfig, centred, fit_regressor, render_frames
+    from dfe_lib.face.renders import render_frames
+    from dfe_lib.face.training import HELD_OUT, TRAIN, RegressorConfig, train_regressor
 
-    renders = render_frames(RenderConfig())
-    tensors = fit_regressor(renders, reference(), PENALTY)
-    points, psi = centred(renders, reference(), renders.test)
-    expressive = ~renders.neutral[renders.test]
-    figures = agreement(psi[expressive], points[expressive] @ tensors["weights"])
+    renders, held_out = render_frames(TRAIN), render_frames(HELD_OUT)
+    config = RegressorConfig()
+    regressor = train_regressor(renders, reference(), config)
+    psi = regressor.predict(held_out.landmarks, held_out.subject, held_out.neutral)
+    shown = ~held_out.neutral
+    figures = agreement(held_out.psi[shown], psi[shown])
     card = {
         "kind": "expression-regressor",
-        "what": "Ridge regression: aligned, neutral-centred landmarks (mm) to the 53 coefficients of ict53.",
-        "made_from": f"{int((~renders.test).sum())} {_RENDERED}; penalty {PENALTY:g} mm²",
+        "what": "Aligned, neutral-centred landmarks (mm) to the 53 coefficients of ict53 and their standard deviation: "
+        "a linear map and a mirror-symmetric network of two hidden layers.",
+        "made_from": f"{len(renders.psi)} {_RENDERED}; unlabelled clips of Intel IoT DevKit sample-videos (CC BY 4.0)",
         "rebuild": "dfe build expression-regressor",
-        "held_out_renders": {
-            "frames": int(expressive.sum()),
-            "subjects": RenderConfig().test_subjects,
-            **figures,
-        },
+        "training": asdict(config),
+        "held_out_renders": {"frames": int(shown.sum()), "subjects": HELD_OUT.subjects, **figures},
         "limits": "Rendered faces are not people: see notebook 01 for the agreement on real actors.",
     }
+    tensors = {k: getattr(regressor, k) for k in regressor.__dataclass_fields__}
     artefacts.save(folder, tensors, card)
     return {k: figures[k] for k in ("mean_r", "variance_explained", "rms_mm")}
 
 
 def extraction_noise(folder: Path) -> dict:
     """How ψ as measured differs from ψ as rendered, on held-out subjects."""
-    from dfe_lib.face.align import reference
     from dfe_lib.face.regressor import ExpressionRegressor
-    from dfe_lib.face.training import RenderConfig, centred, noise_model, render_frames
+    from dfe_lib.face.renders import render_frames
+    from dfe_lib.face.training import HELD_OUT, noise_model
 
-    renders = render_frames(RenderConfig())
-    points, psi = centred(renders, reference(), renders.test)
-    tensors = noise_model(psi, points @ ExpressionRegressor.load().weights)
+    renders = render_frames(HELD_OUT)
+    measured = ExpressionRegressor.load().predict(renders.landmarks, renders.subject, renders.neutral)
+    tensors = noise_model(renders.psi.astype(np.float64), measured.astype(np.float64))
     card = {
         "kind": "noise-model",
         "what": "measured ψ = gain ∘ ψ + L ε, ε ~ N(0, I); L = residual_cholesky. Per frame; the noise of a video is "
         "correlated in time, which this does not say.",
-        "made_from": f"{len(psi)} {_RENDERED}, subjects held out from training",
+        "made_from": f"{len(measured)} {_RENDERED}, subjects held out from training",
         "rebuild": "dfe build extraction-noise",
     }
     artefacts.save(folder, tensors, card)

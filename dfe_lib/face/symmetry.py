@@ -1,0 +1,90 @@
+"""Left and right: mirrored landmarks, directions that are whole under the mirror, and a network that is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from dfe_lib.face.morphable import mirror_landmarks
+from dfe_lib.space import ICT53
+
+
+class Mirror:
+    """The left–right mirror image of aligned landmarks, and directions that are whole under it."""
+
+    def __init__(self, target: np.ndarray):
+        self.pair = mirror_landmarks(target)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """(n, 1434) landmarks of the mirrored faces."""
+        points = x.reshape(-1, len(self.pair), 3)[:, self.pair] * np.array([-1, 1, 1], x.dtype)
+        return points.reshape(x.shape)
+
+    def basis(
+        self, neutral: np.ndarray, shown: np.ndarray, floor: float, components: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(1434, k) directions in which expressions stand out most of what is not expression, and their signs.
+
+        What is not expression: how the neutral frames of one subject differ (pose, lens, detection), and a floor of
+        independent noise. In the basis it has unit variance. Each direction is symmetric or antisymmetric under the
+        mirror; ``signs`` (k,) says which, so that the mirrored face has the components signs · components.
+
+        Parameters
+        ----------
+        neutral, shown : (n, 1434) mm, neutral and expressive frames minus their person's neutral face.
+        floor : mm, standard deviation of the independent noise.
+        """
+
+        def covariance(x: np.ndarray) -> np.ndarray:
+            plain = x.T @ x / len(x)
+            return (plain + self(self(plain).T.copy()).T).astype(np.float64) / 2
+
+        nuisance = covariance(neutral)
+        nuisance += floor**2 * np.eye(len(nuisance))
+        values, vectors = np.linalg.eigh(nuisance)
+        whitening = (vectors / np.sqrt(values)) @ vectors.T
+        signal = whitening @ covariance(shown) @ whitening
+        basis = whitening @ np.linalg.eigh(signal)[1][:, ::-1][:, :components]
+        image = self(basis.T.copy()).T
+        signs = np.sign((basis * image).sum(axis=0))
+        basis = (basis + signs * image) / 2  # exactly, not only to rounding
+        return basis.astype(np.float32), signs.astype(np.float32)
+
+
+class SymmetricNetwork(nn.Module):
+    """Two hidden layers of mirror pairs: what one unit of a pair sees of a face, the other sees of its mirror image.
+
+    So the mirrored face gets the mirrored ψ whatever the weights are, and no mirrored frames are needed in training.
+    """
+
+    def __init__(self, signs: np.ndarray, pairs: int, dropout: float):
+        super().__init__()
+        k, m, d = len(signs), pairs, ICT53.dimension
+        self.register_buffer("signs", torch.tensor(signs))
+        self.register_buffer("swap", torch.tensor(np.argsort(ICT53.mirror_order)))
+        self.first = nn.Parameter(torch.randn(k, m) / k**0.5)
+        self.same = nn.Parameter(torch.randn(m, m) / m**0.5)
+        self.crossed = nn.Parameter(torch.randn(m, m) / m**0.5)
+        self.last = nn.Parameter(torch.randn(m, d) * 0.1 / m**0.5)
+        self.bias_1, self.bias_2 = nn.Parameter(torch.zeros(m)), nn.Parameter(torch.zeros(m))
+        self.bias = nn.Parameter(torch.zeros(d))
+        self.dropout = nn.Dropout(dropout)
+
+    def layers(self) -> tuple[torch.Tensor, ...]:
+        """The full matrices: hidden_1 (k, 2m), bias_1, hidden_2 (2m, 2m), bias_2, output (2m, 53), bias (53,)."""
+        first = torch.cat([self.first, self.signs[:, None] * self.first], dim=1)
+        rows = [torch.cat([self.same, self.crossed], 1), torch.cat([self.crossed, self.same], 1)]
+        last = torch.cat([self.last, self.last[:, self.swap]])
+        bias = (self.bias + self.bias[self.swap]) / 2
+        return first, self.bias_1.repeat(2), torch.cat(rows), self.bias_2.repeat(2), last, bias
+
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, 2m) activations of the second layer."""
+        first, bias_1, second, bias_2, _, _ = self.layers()
+        return torch.relu(self.dropout(torch.relu(x @ first + bias_1)) @ second + bias_2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, 53) ψ of components (n, k)."""
+        *_, last, bias = self.layers()
+        return self.dropout(self.hidden(x)) @ last + bias
