@@ -11,7 +11,7 @@ from PIL import Image
 from dfe_lib import frames
 from dfe_lib.data import manifest
 from dfe_lib.errors import AssetError, ConfigError, InputError
-from dfe_lib.face import extract, extract_many, extract_to, video
+from dfe_lib.face import ExpressionRegressor, extract, extract_many, extract_to, video
 from dfe_lib.face.landmarks import Detection, Landmarker
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.face.temporal import smooth
@@ -199,13 +199,13 @@ def test_the_neutral_of_a_long_recording_is_told_by_a_bounded_even_sample(played
     seen[3] = None
     clip, player = played(seen)
     asked = []
-    real = extraction.estimate_neutral
+    real = ExpressionRegressor.estimate_neutral
 
     def listen(regressor, landmarks, marked=None):
         asked.append(landmarks)
         return real(regressor, landmarks, marked)
 
-    monkeypatch.setattr(extraction, "estimate_neutral", listen)
+    monkeypatch.setattr(ExpressionRegressor, "estimate_neutral", listen)
     extract(clip, landmarker=player)
     detected = [s for s in seen if s is not None]
     (sample,) = asked

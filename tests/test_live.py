@@ -8,7 +8,6 @@ from dfe_lib.face import ExpressionRegressor
 from dfe_lib.face.live import SAMPLE, LiveExpression
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.face.sampling import EvenSample
-from dfe_lib.face.steps import estimate_neutral, express
 from dfe_lib.space import ICT53
 
 
@@ -31,8 +30,8 @@ def seen():
 
 def test_the_first_frame_is_measured_against_everybody(regressor, seen):
     psi, sd = LiveExpression(regressor).update(seen[0])
-    nobody = estimate_neutral(regressor, np.empty((0, 478, 3), np.float32))
-    expected, _ = express(regressor, seen[:1], nobody)
+    nobody = regressor.estimate_neutral(np.empty((0, 478, 3), np.float32))
+    expected, _ = regressor.express(seen[:1], nobody)
     np.testing.assert_array_equal(psi, expected[0])
     assert psi.shape == sd.shape == (53,) and np.isfinite(psi).all()
 
@@ -40,7 +39,7 @@ def test_the_first_frame_is_measured_against_everybody(regressor, seen):
 def test_in_the_end_it_is_the_recordings_own_neutral(regressor, seen):
     live = LiveExpression(regressor)
     psi = np.array([live.update(frame)[0] for frame in seen])
-    whole, _ = express(regressor, seen, estimate_neutral(regressor, seen))
+    whole, _ = regressor.express(seen, regressor.estimate_neutral(seen))
     apart = ICT53.norm(psi - whole)
     assert apart[-10:].mean() < 0.1 * ICT53.norm(whole[0] - whole[1])  # little beside a smile
     assert apart[-10:].mean() < 0.2 * apart[0]

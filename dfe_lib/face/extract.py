@@ -27,7 +27,6 @@ from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.sampling import EvenSample
-from dfe_lib.face.steps import estimate_neutral, express
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
 from dfe_lib.face.video import Frame, ahead, probe
 from dfe_lib.face.video import frames as decode
@@ -203,12 +202,11 @@ def _parts(
             )
         if neutral == POPULATION:
             sample = sample[:0]
-        own = estimate_neutral(regressor, sample, None if seconds is None else np.ones(len(sample), bool))
+        own = regressor.estimate_neutral(sample, None if seconds is None else np.ones(len(sample), bool))
         smoothed = None
         if smoothing is not None:
-            every = [express(regressor, landmarks, own) for landmarks in _read_again(kept)]
-            psi = np.concatenate([psi for psi, _ in every])
-            sd = None if every[0][1] is None else np.concatenate([sd for _, sd in every])
+            every = [regressor.express(landmarks, own) for landmarks in _read_again(kept)]
+            psi, sd = (np.concatenate(values) for values in zip(*every, strict=True))
             smoothed = smooth_psi(time_s, psi, smoothing, sd)
         start = 0
         for landmarks in _read_again(kept):
@@ -258,7 +256,7 @@ def _described(
     n_faces: np.ndarray,
     landmarks: np.ndarray,
     regressor: ExpressionRegressor,
-    own: object,
+    own: np.ndarray,
 ) -> pd.DataFrame:
     """Second pass: pose and ψ of one part; ``own`` is the recording's neutral."""
     pose = align(landmarks)
@@ -268,9 +266,9 @@ def _described(
         recording, time_s, detected, n_faces, landmarks, **dict(zip(frames.POSE, columns, strict=True))
     )
     table["frame"] += np.int32(start)
-    psi, sd = express(regressor, landmarks, own)
+    psi, sd = regressor.express(landmarks, own)
     table = frames.with_psi(table, psi, ICT53.names)
-    return table if sd is None else frames.with_psi_sd(table, sd, ICT53.names)
+    return frames.with_psi_sd(table, sd, ICT53.names)
 
 
 def _smoothing(name: str | None) -> OneEuro | Kalman | None:

@@ -7,7 +7,6 @@ import numpy as np
 from dfe_lib.errors import InputError
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.sampling import EvenSample
-from dfe_lib.face.steps import estimate_neutral, express
 from dfe_lib.frames import N_LANDMARKS
 from dfe_lib.space import ICT53
 
@@ -40,7 +39,7 @@ class LiveExpression:
         self._regressor = regressor or ExpressionRegressor.load()
         self._past = EvenSample(SAMPLE)
         self._due = 1
-        self._neutral = estimate_neutral(self._regressor, self._past.landmarks())
+        self._neutral = self._regressor.estimate_neutral(self._past.landmarks())
 
     def update(self, landmarks: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """ψ of the next frame and its standard deviation, (53,) float32 each; NaN where no face was found.
@@ -63,9 +62,9 @@ class LiveExpression:
             )
         if np.isnan(landmarks).any():
             return tuple(np.full((2, ICT53.dimension), np.nan, np.float32))
-        psi, sd = express(self._regressor, landmarks[None], self._neutral)
+        psi, sd = self._regressor.express(landmarks[None], self._neutral)
         self._past.add(landmarks)
         if self._past.passed >= self._due:
-            self._neutral = estimate_neutral(self._regressor, self._past.landmarks())
+            self._neutral = self._regressor.estimate_neutral(self._past.landmarks())
             self._due = GROWTH * self._past.passed
-        return psi[0], np.full_like(psi[0], np.nan) if sd is None else sd[0]
+        return psi[0], sd[0]
