@@ -290,7 +290,7 @@ def test_a_beam_of_one_is_greedy_and_wider_beams_do_better(rng):
 def test_batches_do_not_change_codes(rng, width):
     psi, templates, gains, metric = problem(rng, n=101)
     whole = search.encode(psi, templates, gains, metric, width)
-    assert np.array_equal(whole, search.encode(psi, templates, gains, metric, width, batch=8))
+    assert np.array_equal(whole, search.encode(psi, templates, gains, metric, width, block=56))
     assert search.encode(psi[:0], templates, gains, metric, width).shape == (0, 3)
 
 
