@@ -12,6 +12,7 @@ In the eigenbasis of M the cost is a weighted sum of squares, so a stage is one 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from dfe_lib.errors import InputError
@@ -55,7 +56,12 @@ def forecast(codebook: torch.Tensor, gains: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def beam(
-    x: torch.Tensor, codebook: torch.Tensor, gains: torch.Tensor, width: int, batch: int = BATCH
+    x: torch.Tensor,
+    codebook: torch.Tensor,
+    gains: torch.Tensor,
+    width: int,
+    toll: torch.Tensor | None = None,
+    batch: int = BATCH,
 ) -> torch.Tensor:
     """Codes by a beam of ``width`` partial sums, kept by what is forecast to remain of them.
 
@@ -65,6 +71,8 @@ def beam(
     codebook : (K, L) in the same coordinates.
     gains : (S,) positive.
     width : partial sums kept, at least 1.
+    toll : (K,) squared error that entering the beam with a code costs, for training. It decides which sums
+        are kept after the first stage and is then forgotten: the end is judged by error alone.
     batch : rows of scores at once; ``batch // width`` frames.
 
     Returns
@@ -85,6 +93,8 @@ def beam(
         book = torch.cat([book, book.new_zeros(padded - n_codes, book.shape[1])])
     duals = (gains[:, None, None] * weights[:, None] * book).transpose(1, 2).contiguous()  # (S, L, K)
     halves = (gains[:, None, None].square() * weights[:, None] * book.square()).sum(dim=2) / 2  # (S, K)
+    if toll is not None:
+        halves[0, :n_codes] += toll / 2
     halves[:, n_codes:] = torch.inf  # never chosen
     steps = gains[:, None, None] * book  # (S, K, L)
     out = torch.empty(len(x), stages, dtype=torch.long, device=x.device)
@@ -106,6 +116,28 @@ def beam(
             if s + 1 < stages:
                 residual = residual[at, parent] - steps[s][code]
         out[start : start + rows] = paths[:, 0]
+    return out
+
+
+def encode(
+    psi: np.ndarray, templates: np.ndarray, gains: np.ndarray, whitener: np.ndarray, width: int
+) -> np.ndarray:
+    """Codes of expression coefficients, (n, S) int16.
+
+    Parameters
+    ----------
+    psi : (n, d) float32, finite.
+    templates : (K, d).
+    gains : (S,) positive.
+    whitener : (d, d); ``psi @ whitener`` has its length in mm.
+    width : partial sums kept.
+    """
+    codebook = torch.from_numpy((templates.astype(np.float64) @ whitener).astype(np.float32))
+    gains, whitener = torch.from_numpy(np.asarray(gains, np.float32)), torch.from_numpy(whitener).float()
+    out = np.empty((len(psi), len(gains)), dtype=np.int16)
+    for start in range(0, len(psi), 16 * BATCH):
+        part = torch.from_numpy(np.ascontiguousarray(psi[start : start + 16 * BATCH], dtype=np.float32))
+        out[start : start + 16 * BATCH] = beam(part @ whitener, codebook, gains, width).numpy()
     return out
 
 
