@@ -11,7 +11,7 @@ import torch
 from dfe_lib import artefacts
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.space import ICT53, ExpressionSpace
-from dfe_lib.tokens import search
+from dfe_lib.tokens import forecast, search
 from dfe_lib.tokens.model import RVQVAE, Encoder, ModelConfig
 from dfe_lib.tokens.quantizer import ResidualQuantizer
 
@@ -165,7 +165,7 @@ class Tokenizer:
         self,
         psi: np.ndarray,
         method: str = "beam",
-        beam: int = 8,
+        beam: int = 16,
         stages: int | None = None,
         refine: int = 0,
     ) -> np.ndarray:
@@ -175,7 +175,8 @@ class Tokenizer:
         ----------
         psi : (n, d), finite; n may be 0.
         method : ``"encoder"`` (network, then residual nearest code), ``"greedy"`` or ``"beam"`` (search on
-            the templates in the metric of the space).
+            the templates in the metric of the space; the beam looks ahead, see
+            :mod:`dfe_lib.tokens.forecast`).
         beam : partial sums kept, for ``"beam"``.
         stages : use only the first so many stages; by default all.
         refine : passes in which every stage may choose again, after ``"greedy"`` or ``"beam"``; no frame gets
@@ -198,8 +199,10 @@ class Tokenizer:
             if refine:
                 raise InputError("only codes found by search can be refined; use method='greedy' or 'beam'")
             return self._encode_by_network(psi, stages)
-        width = beam if method == "beam" else 1
         gains = self.gains[:stages]
+        if method == "beam" and not refine:  # the beam that looks ahead leaves nothing to reconsider
+            return forecast.encode(psi, self.templates, gains, self.space.whitener, beam)
+        width = beam if method == "beam" else 1
         return search.encode(psi, self.templates, gains, self.space.metric, width, sweeps=refine)
 
     def _encode_by_network(self, psi: np.ndarray, stages: int) -> np.ndarray:
