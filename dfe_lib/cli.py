@@ -201,14 +201,14 @@ def explore() -> None:
 def bench(
     what: Annotated[str, typer.Argument(help="extraction, tokens or all.")] = "all",
 ) -> None:
-    """Measure speed on this machine against a plain loop in the same run; the figures go to benchmarks/."""
+    """Measure speed on this machine against peers in the same run; figures to benchmarks/ and BENCHMARKS.md."""
     from dfe_lib import bench as benchmarks
 
     result = benchmarks.run(what)
     for suite in benchmarks.SUITES:
-        for name, value in result.get(suite, {}).items():
-            print(f"{suite:<12} {name:<34} {value:>12,.3g}")
-    print(f"written: {_short(benchmarks.RESULT)}")
+        for name, value in result.get(suite, {}).get("figures", {}).items():
+            print(f"{suite:<12} {name:<42} {value if isinstance(value, str) else f'{value:,.4g}':>14}")
+    print(f"written: {_short(benchmarks.RESULT)}, {_short(benchmarks.REPORT)}")
 
 
 @app.command()
