@@ -12,7 +12,7 @@ import torch
 from dfe_lib.errors import ConfigError, InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 from dfe_lib.tokens import search
-from dfe_lib.tokens.model import RVQVAE, ModelConfig, coefficient_sparsity, orthogonality, sparsity
+from dfe_lib.tokens.model import RVQVAE, ModelConfig, orthogonality, sparsity
 from dfe_lib.tokens.quantizer import ResidualQuantizer, count_codes, kmeans, perplexity
 
 
@@ -184,7 +184,6 @@ def test_penalties_in_cases_worked_by_hand():
     assert sparsity(torch.ones(1, 1), all_move).item() == pytest.approx(1, abs=1e-3)
     assert sparsity(torch.ones(1, 1), one_moves).item() == pytest.approx(0.5, abs=1e-3)  # 1/√V
     assert sparsity(9 * torch.ones(1, 1), one_moves).item() == pytest.approx(0.5, abs=1e-3)  # size is free
-    assert coefficient_sparsity(torch.tensor([[1.0, 0, 0, 0]]), torch.eye(4)).item() == pytest.approx(0.5)
 
 
 def test_an_untrained_encoder_is_greedy_search():

@@ -21,8 +21,9 @@ from dfe_lib.errors import InputError, RunError
 from dfe_lib.space import ExpressionSpace
 from dfe_lib.tokens import forecast
 from dfe_lib.tokens.data import Shuffled
-from dfe_lib.tokens.model import RVQVAE, coefficient_sparsity, orthogonality, sparsity
+from dfe_lib.tokens.model import RVQVAE
 from dfe_lib.tokens.parallel import Team
+from dfe_lib.tokens.penalty import Penalties
 from dfe_lib.tokens.quantizer import count_codes, perplexity
 from dfe_lib.tokens.refit import Sums
 from dfe_lib.tokens.settings import TrainingConfig, resolve_device
@@ -64,8 +65,6 @@ class Run:
         self.team, self.folder = team or Team(), folder
         self.device = resolve_device(config.device)
         self.epochs = {phase: getattr(config, f"{phase}_epochs") for phase in PHASES}
-        self.metric = torch.from_numpy(space.metric).float().to(self.device)
-        self.displacements = self._displacements(displacements)
         with torch.random.fork_rng(devices=[]):  # layers draw their start from torch's global state
             torch.manual_seed(config.seed)
             self.model = RVQVAE(space, config)
@@ -73,6 +72,8 @@ class Run:
         spread = sample.square().mean(dim=0).sqrt()
         self.model.encoder.scale.copy_(torch.where(spread > 1e-6, spread, 1.0))
         self.model.to(self.device).train()
+        weights = (config.sparsity, config.orthogonality)
+        self.penalties = Penalties(self._displacements(displacements), self.model.unwhitener, weights)
         quantizer = self.model.quantizer
         x = sample.to(self.device) @ self.model.encoder.whitener
         codebook, gains = start(x, config.codes, config.stages, torch.Generator().manual_seed(config.seed))
@@ -82,9 +83,9 @@ class Run:
         self.totals: dict[str, float] = {}
         self.begin("joint")
 
-    def _displacements(self, values: np.ndarray | None) -> torch.Tensor | None:
-        if values is None:
-            return None
+    def _displacements(self, values: np.ndarray | None) -> torch.Tensor:
+        if values is None:  # without a mesh every coefficient is a point of its own
+            values = np.diag(np.sqrt(np.diag(self.space.metric)))[:, :, None]
         if np.ndim(values) != 3 or len(values) != self.space.dimension:
             raise InputError(
                 f"displacements have shape {np.shape(values)}, need ({self.space.dimension}, V, 3)"
@@ -136,8 +137,8 @@ class Run:
         }
         loss = parts["reconstruction"] + c.commitment * parts["commitment"]
         if self.phase == "joint":
-            terms = self._penalties(self.model.quantizer.codebook)
-            loss = loss + self._weighed(terms) / self.team.size
+            terms = self.penalties.values(self.model.quantizer.codebook)
+            loss = loss + self.penalties.weigh(terms) / self.team.size
             parts |= {name: value / self.team.size for name, value in terms.items()}
         parts["loss"] = loss
         values = torch.stack([v.detach() for v in parts.values()])
@@ -176,31 +177,17 @@ class Run:
         missed = x - quantizer.decode(codes)
         reconstruction = missed.square().sum()[None] / n
         self.team.sum(reconstruction)
-        terms = self._penalties(codebook)
+        terms = self.penalties.values(codebook)
         parts = {"reconstruction": reconstruction[0], **terms}
-        parts["loss"] = reconstruction[0] + self._weighed(terms)
+        parts["loss"] = reconstruction[0] + self.penalties.weigh(terms)
         parts = {name: float(value) for name, value in parts.items()}
         if math.isfinite(parts["loss"]):
             self.sums.add(x, codes, codebook, gains, self.team)
-            with torch.enable_grad():
-                self._set(
-                    *self.sums.refit(codebook, gains, lambda book: self._weighed(self._penalties(book)))
-                )
+            wanted = self.penalties if any(self.penalties.weights) else None
+            self._set(*self.sums.refit(codebook, gains, wanted))
             if epoch < SETTLE * self.epochs["refine"]:
                 self._split(missed, codes, [c.seed, 1, epoch, step])
         return parts, codes
-
-    def _penalties(self, codebook: torch.Tensor) -> dict[str, torch.Tensor]:
-        templates = codebook @ self.model.unwhitener
-        local = (
-            coefficient_sparsity(templates, self.metric)
-            if self.displacements is None
-            else sparsity(templates, self.displacements)
-        )
-        return {"sparsity": local, "orthogonality": orthogonality(codebook)}
-
-    def _weighed(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
-        return sum(getattr(self.config, name) * value for name, value in terms.items())
 
     # Codes that nobody uses
 

@@ -9,15 +9,15 @@ processes simply add up. Old batches fade, since the codes found with an older c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from dfe_lib.tokens.parallel import Team
+from dfe_lib.tokens.penalty import Penalties
 
 # Of the mean use of a code: a code used that much less than the mean moves at half speed. It keeps the solve
 # stable where a code was hardly seen.
 DAMPING = 0.01
+SOLVE_STEPS = 20  # of conjugate gradients; each lowers the objective, the next round goes on
 GAIN_STEP = 0.3  # of the way (in log) to the best gains; they and the templates are moved at the same time
 
 
@@ -73,18 +73,13 @@ class Sums:
             self.tensors[name].mul_(fade).add_(value)
 
     def refit(
-        self,
-        codebook: torch.Tensor,
-        gains: torch.Tensor,
-        penalty: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        self, codebook: torch.Tensor, gains: torch.Tensor, penalties: Penalties | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One damped Newton step on mean squared error plus penalty, and better gains.
+        """The templates with the least mean squared error plus penalties (their bound), and better gains.
 
         Parameters
         ----------
-        codebook, gains : (K, L) and (S,), where the step begins; the first gain is 1.
-        penalty : differentiable function of the codebook. Its curvature is left out; without it, and without
-            damping, the step ends in the least-squares solution.
+        codebook, gains : (K, L) and (S,), the present ones; the first gain is 1.
 
         Returns
         -------
@@ -92,15 +87,15 @@ class Sums:
         """
         t = self.tensors
         book = codebook.detach().to(t["gram"].dtype)
-        slope = (t["gram"] @ book - t["cross"]) / t["frames"]  # half the gradient
-        if penalty is not None:
-            start = codebook.detach().clone().requires_grad_(True)
-            (pull,) = torch.autograd.grad(penalty(start), start)
-            slope = slope + pull.to(book.dtype) / 2
         curvature = t["gram"] / t["frames"]
         damping = DAMPING * curvature.diagonal().mean().clamp_min(1e-12)
         curvature = curvature + damping * torch.eye(len(book), dtype=book.dtype, device=book.device)
-        book = book - torch.linalg.solve(curvature, slope)
+        target = t["cross"] / t["frames"] + damping * book
+        if penalties is None:
+            book = torch.linalg.solve(curvature, target)
+        else:
+            blocks, pull = (v.to(book.dtype) for v in penalties.bound(codebook.detach()))
+            book = _solve(curvature, blocks, target + pull, book)
 
         ridge = 1e-6 * t["gain_gram"].diagonal().mean().clamp_min(1e-12)
         eye = torch.eye(len(gains), dtype=book.dtype, device=book.device)
@@ -127,3 +122,31 @@ class Sums:
         t["cross"] /= scale
         t["gain_gram"] *= scale**2
         t["gain_cross"] *= scale
+
+
+def _solve(
+    curvature: torch.Tensor, blocks: torch.Tensor, target: torch.Tensor, start: torch.Tensor
+) -> torch.Tensor:
+    """E with ``curvature @ E + E_k blocks_k = target``, by conjugate gradients.
+
+    The first term ties all templates together in each direction, the second all directions in each template;
+    the whole would be a matrix of K·L rows. The first term alone is the preconditioner.
+    """
+    factor = torch.linalg.cholesky(curvature)
+
+    def apply(e: torch.Tensor) -> torch.Tensor:
+        return curvature @ e + torch.einsum("ki,kij->kj", e, blocks)
+
+    solution, residual = start.clone(), target - apply(start)
+    ahead = torch.cholesky_solve(residual, factor)
+    direction, power = ahead.clone(), (residual * ahead).sum()
+    for _ in range(SOLVE_STEPS):
+        if power <= 1e-20:
+            break
+        image = apply(direction)
+        step = power / (direction * image).sum()
+        solution, residual = solution + step * direction, residual - step * image
+        ahead = torch.cholesky_solve(residual, factor)
+        before, power = power, (residual * ahead).sum()
+        direction = ahead + (power / before) * direction
+    return solution
