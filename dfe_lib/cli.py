@@ -113,11 +113,22 @@ def train(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the tokenizer that is written.")],
     config: Annotated[Path | None, typer.Option(help="YAML file with training settings.")] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with recording, subject and dataset; without it every recording is a subject. "
+            "A tenth of the subjects is held out."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides the seed of the settings.")] = None,
 ) -> None:
-    """Train a tokenizer of your own on frame tables."""
+    """Train a tokenizer of your own on frame tables; the same command takes up an unfinished training.
+
+    torchrun shares the work among processes: torchrun --nproc-per-node 2 -m dfe_lib.cli train FRAMES... --out DIR
+    """
     import yaml
 
+    from dfe_lib.face.morphable import load_morphable
     from dfe_lib.tokens.training import train_from_tables
 
     given = {}
@@ -132,7 +143,15 @@ def train(
             raise ConfigError(f"the settings {config} must be a mapping of names to values")
     if seed is not None:
         given["seed"] = seed
-    train_from_tables(tables, out, given, progress=sys.stderr.isatty())
+    whose = None
+    if recordings is not None:
+        from dfe_lib.data.cohort import read_recordings
+
+        whose = read_recordings(recordings)
+    displacements = load_morphable("face478").expressions
+    train_from_tables(
+        tables, out, given, recordings=whose, displacements=displacements, progress=sys.stderr.isatty()
+    )
     print(f"tokenizer: {out}")
 
 

@@ -83,3 +83,15 @@ def test_two_codes_no_frames_and_no_width(case):
     assert beam(x, same, gains, 3).shape == (60, 3)
     with pytest.raises(InputError, match="at least 1"):
         beam(x, codebook, gains, 0)
+
+
+def test_a_toll_turns_the_beam_away_but_not_the_judgement(case):
+    x, codebook, gains = case
+    free = beam(x, codebook, gains, 2)
+    toll = torch.zeros(len(codebook))
+    shunned = int(free[:, 0].mode().values)
+    toll[shunned] = 1e6
+    assert not (beam(x, codebook, gains, 2, toll)[:, 0] == shunned).any()
+    # With every sum kept, who had to pay at the gate does not matter in the end.
+    everyone = len(codebook) ** 2
+    assert torch.equal(beam(x, codebook, gains, everyone, toll), beam(x, codebook, gains, everyone))

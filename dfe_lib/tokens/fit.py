@@ -182,6 +182,8 @@ class Run:
         parts["loss"] = reconstruction[0] + self.penalties.weigh(terms)
         parts = {name: float(value) for name, value in parts.items()}
         if math.isfinite(parts["loss"]):
+            # Codes change fast at first, and old ones mislead.
+            self.sums.memory = c.memory * (0.2 + 0.8 * epoch / self.epochs["refine"])
             self.sums.add(x, codes, codebook, gains, self.team)
             wanted = self.penalties if any(self.penalties.weights) else None
             self._set(*self.sums.refit(codebook, gains, wanted))

@@ -43,12 +43,14 @@ class TrainingConfig(ModelConfig):
     learning_rate: float = 1e-3  # of the encoder; the usual value for Adam and a small transformer
     codebook_rate: float = 1e-2  # of codebook and gains, which are in mm and log units: a hundredth mm a step
     commitment: float = 0.5  # at 0.05 the latent ran away from the codes; at 2 it fell short of them
-    sparsity: float = 0.02  # templates a tenth more local for about two per cent of error
-    orthogonality: float = 0.1  # a quarter less alike for under a per cent; 256 in 53 dimensions must overlap
+    sparsity: float = 0.015  # a few per cent more local for under one per cent of error
+    orthogonality: float = (
+        0.07  # a tenth less alike for under half a per cent; 256 in 53 dimensions must overlap
+    )
     refine_batch: int = 4096  # 96 uses a code before templates move
     refine_beam: int = 8  # half the beam of encoding, at half its cost
-    memory: int = 40_960  # frames that refining remembers: ten batches; fewer fit the noise of a batch
-    even: float = 0.03  # how much refining prefers rare codes at the first stage, mm² per log of their use
+    memory: int = 61_440  # frames that refining remembers at its end, 15 batches; a fifth of it at the start
+    even: float = 0.02  # how much refining prefers rare codes at the first stage, mm² per log of their use
     patience: int = 4  # refine epochs without a new best held-out error before the phase ends
     start_frames: int = 16384  # 64 frames a code for k-means
     device: str = "auto"  # CUDA, else MPS, else CPU
