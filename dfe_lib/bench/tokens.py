@@ -68,7 +68,7 @@ def _encoding(d: int) -> dict[str, float]:
         "faiss_beam": _faiss(x, codebook, gains, 5),
         "faiss_beam_tables": _faiss(x, codebook, gains, 5, tables=True),
     }
-    t = interleaved(fast, 7) | interleaved(slow, 2)
+    t = interleaved(fast, 7) | interleaved(slow, 1)
     return {
         "product_ms": 1e3 * t["product"],
         "product_in_blocks_ms": 1e3 * t["blocked"],
@@ -205,7 +205,7 @@ def _scale() -> dict[str, float]:
     """Time per frame and resident memory, greedy, from 10⁵ to 10⁷ frames that pass by in chunks."""
     rows, first = {}, None
     for n in SCALES:
-        runs = [in_new_process(_STREAM, THREADS, n) for _ in range(3 if n < 10**7 else 1)]
+        runs = [in_new_process(_STREAM, THREADS, n) for _ in range(2 if n < 10**7 else 1)]
         cost, resident = min(r[0] for r in runs), min(r[1] for r in runs)
         first = first or (cost, resident)
         rows |= {f"stream_{n:.0e}_us_per_frame".replace("+0", ""): cost}
@@ -245,7 +245,7 @@ def _training_step(device: torch.device, prefix: str) -> dict[str, float]:
     def encoder_alone() -> None:
         _descend((x - theirs.encoder(psi)).square().sum(dim=1).mean(), optimizers[1])
 
-    t = interleaved({"ours": our_step, "theirs": their_step, "encoder": encoder_alone}, 12)
+    t = interleaved({"ours": our_step, "theirs": their_step, "encoder": encoder_alone}, 5)
     return {
         f"{prefix}_frames_per_s": BATCH / t["ours"],
         f"{prefix}_rvq_frames_per_s": BATCH / t["theirs"],
