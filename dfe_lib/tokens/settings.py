@@ -9,6 +9,8 @@ import torch
 from dfe_lib.errors import ConfigError, choices
 from dfe_lib.tokens.model import ModelConfig
 
+# No mixed precision and no torch.compile: on a CPU the encoder's step took 127 ms in float32, 797 ms in
+# bfloat16, and 119 ms compiled, after 73 s of compiling. On a GPU neither was measured.
 _LEAST = {
     "joint_epochs": 1,
     "refine_epochs": 0,
@@ -50,7 +52,7 @@ class TrainingConfig(ModelConfig):
     refine_batch: int = 4096  # 96 uses a code before templates move
     refine_beam: int = 8  # half the beam of encoding, at half its cost
     memory: int = 61_440  # frames that refining remembers at its end, 15 batches; a fifth of it at the start
-    even: float = 0.02  # how much refining prefers rare codes at the first stage, mm² per log of their use
+    even: float = 0.05  # how much refining prefers rare codes at the first stage, mm² per log of their use
     patience: int = 4  # refine epochs without a new best held-out error before the phase ends
     start_frames: int = 16384  # 64 frames a code for k-means
     device: str = "auto"  # CUDA, else MPS, else CPU

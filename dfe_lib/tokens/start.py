@@ -10,7 +10,7 @@ from dfe_lib.tokens.search import search
 
 # Each gain over the one before. Slowly falling gains make templates of one size useful at every stage, so
 # that all stages use most codes; refining moves them, but not far.
-DECAY = 0.75
+DECAY = 0.8
 ROUNDS = 3  # of taking the residuals anew with the codebook just found
 STEPS = 5  # of Lloyd's algorithm a round
 
