@@ -171,7 +171,7 @@ def test_another_training_is_not_taken_up(tables, tmp_path, monkeypatch):
         patched.setattr(fit.Run, "begin", dies_before_refining)
         with pytest.raises(Killed):
             train_from_tables(tables, tmp_path / "tok", SMALL, progress=False)
-    with pytest.raises(InputError, match="setting 'sparsity' was 0.2"):
+    with pytest.raises(InputError, match="setting 'sparsity' was 0"):
         train_from_tables(tables, tmp_path / "tok", {**SMALL, "sparsity": 1.0}, progress=False)
     with pytest.raises(InputError, match="the frames were others"):
         train_from_tables(tables[:3], tmp_path / "tok", SMALL, progress=False)

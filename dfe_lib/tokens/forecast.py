@@ -20,7 +20,7 @@ from dfe_lib.errors import InputError
 # Rows × sums held at once; the scores of a batch (times K) then stay within a few MB.
 BATCH = 4096
 # θ in units of the mean variance that the last stage adds per direction. On held-out frames of three kinds
-# 1 and 3 differ by under 0.5 % of error; 0.3 and 10 cost 2 to 4 %.
+# 1 and 3 differ by under 0.5 % of error; 0.3 and 10 cost 1 to 5 %.
 REMAINDER = 2.0
 _GROUP = 16  # codes whose best is found first; any value is exact, this one is fast
 
