@@ -186,11 +186,22 @@ def train(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the tokenizer that is written.")],
     config: Annotated[Path | None, typer.Option(help="YAML file with training settings.")] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with recording, subject and dataset; without it every recording is a subject. "
+            "A tenth of the subjects is held out."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides the seed of the settings.")] = None,
 ) -> None:
-    """Train a tokenizer of your own on frame tables."""
+    """Train a tokenizer of your own on frame tables; the same command takes up an unfinished training.
+
+    torchrun shares the work among processes: torchrun --nproc-per-node 2 -m dfe_lib.cli train FRAMES... --out DIR
+    """
     import yaml
 
+    from dfe_lib.face.morphable import load_morphable
     from dfe_lib.tokens.training import train_from_tables
 
     given = {}
@@ -205,7 +216,15 @@ def train(
             raise ConfigError(f"the settings {config} must be a mapping of names to values")
     if seed is not None:
         given["seed"] = seed
-    train_from_tables(tables, out, given, progress=sys.stderr.isatty())
+    whose = None
+    if recordings is not None:
+        from dfe_lib.data.cohort import read_recordings
+
+        whose = read_recordings(recordings)
+    displacements = load_morphable("face478").expressions
+    train_from_tables(
+        tables, out, given, recordings=whose, displacements=displacements, progress=sys.stderr.isatty()
+    )
     print(f"tokenizer: {out}")
 
 
@@ -274,14 +293,14 @@ def explore() -> None:
 def bench(
     what: Annotated[str, typer.Argument(help="extraction, tokens or all.")] = "all",
 ) -> None:
-    """Measure speed on this machine against a plain loop in the same run; the figures go to benchmarks/."""
+    """Measure speed on this machine against peers in the same run; figures to benchmarks/ and BENCHMARKS.md."""
     from dfe_lib import bench as benchmarks
 
     result = benchmarks.run(what)
     for suite in benchmarks.SUITES:
-        for name, value in result.get(suite, {}).items():
-            print(f"{suite:<12} {name:<34} {value:>12,.3g}")
-    print(f"written: {_short(benchmarks.RESULT)}")
+        for name, value in result.get(suite, {}).get("figures", {}).items():
+            print(f"{suite:<12} {name:<42} {value if isinstance(value, str) else f'{value:,.4g}':>14}")
+    print(f"written: {_short(benchmarks.RESULT)}, {_short(benchmarks.REPORT)}")
 
 
 @app.command()

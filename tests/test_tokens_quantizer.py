@@ -12,7 +12,7 @@ import torch
 from dfe_lib.errors import ConfigError, InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 from dfe_lib.tokens import search
-from dfe_lib.tokens.model import RVQVAE, ModelConfig, coefficient_sparsity, orthogonality, sparsity
+from dfe_lib.tokens.model import RVQVAE, ModelConfig, orthogonality, sparsity
 from dfe_lib.tokens.quantizer import ResidualQuantizer, count_codes, kmeans, perplexity
 
 
@@ -184,7 +184,6 @@ def test_penalties_in_cases_worked_by_hand():
     assert sparsity(torch.ones(1, 1), all_move).item() == pytest.approx(1, abs=1e-3)
     assert sparsity(torch.ones(1, 1), one_moves).item() == pytest.approx(0.5, abs=1e-3)  # 1/√V
     assert sparsity(9 * torch.ones(1, 1), one_moves).item() == pytest.approx(0.5, abs=1e-3)  # size is free
-    assert coefficient_sparsity(torch.tensor([[1.0, 0, 0, 0]]), torch.eye(4)).item() == pytest.approx(0.5)
 
 
 def test_an_untrained_encoder_is_greedy_search():
@@ -290,7 +289,7 @@ def test_a_beam_of_one_is_greedy_and_wider_beams_do_better(rng):
 def test_batches_do_not_change_codes(rng, width):
     psi, templates, gains, metric = problem(rng, n=101)
     whole = search.encode(psi, templates, gains, metric, width)
-    assert np.array_equal(whole, search.encode(psi, templates, gains, metric, width, batch=8))
+    assert np.array_equal(whole, search.encode(psi, templates, gains, metric, width, block=56))
     assert search.encode(psi[:0], templates, gains, metric, width).shape == (0, 3)
 
 

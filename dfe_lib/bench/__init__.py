@@ -1,24 +1,31 @@
-"""``dfe bench``: speed of extraction and encoding, as ratios against a plain loop in the same run."""
+"""``dfe bench``: speed and memory, as ratios against peers on the same inputs in the same run."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
+import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dfe_lib.bench.extraction import extraction
+from dfe_lib.bench.report import markdown
 from dfe_lib.bench.tokens import tokens
 from dfe_lib.errors import ConfigError, choices
 from dfe_lib.paths import REPOSITORY
 
 RESULT = REPOSITORY / "benchmarks" / "latest.json"
+REPORT = REPOSITORY / "BENCHMARKS.md"
 
-SUITES: dict[str, Callable[[], dict[str, float]]] = {"extraction": extraction, "tokens": tokens}
+SUITES: dict[str, Callable[[], dict[str, float | str]]] = {"extraction": extraction, "tokens": tokens}
 
 
-def run(suite: str = "all", target: Path = RESULT) -> dict:
-    """Run one suite or all and write the figures with host and versions.
+def run(suite: str = "all", target: Path = RESULT, report: Path = REPORT) -> dict:
+    """Run one suite or all and write the figures with host and versions, and a page to read.
+
+    Figures of a suite that is not run now stay as they were, with the host and date of their own.
 
     Raises
     ------
@@ -28,9 +35,38 @@ def run(suite: str = "all", target: Path = RESULT) -> dict:
 
     if suite != "all" and suite not in SUITES:
         raise ConfigError(f"no such benchmark: {choices(suite, ['all', *SUITES])}")
-    names = list(SUITES) if suite == "all" else [suite]
-    result = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "provenance": collect()}
-    result |= {name: {k: float(f"{v:.4g}") for k, v in SUITES[name]().items()} for name in names}
+    result = json.loads(target.read_text()) if target.is_file() else {}
+    result = {name: result[name] for name in SUITES if "made" in result.get(name, {})}
+    for name in SUITES if suite == "all" else [suite]:
+        made = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "host": _host(), **collect()}
+        made["versions"] |= _peers()
+        rows = SUITES[name]()
+        figures = {k: v if isinstance(v, str) else float(f"{v:.4g}") for k, v in rows.items()}
+        result[name] = {"made": made, "figures": figures}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(result, indent=2) + "\n")
+    report.write_text(markdown(result))
     return result
+
+
+def _host() -> dict[str, object]:
+    """What the figures depend on; the load says whether the machine had other work."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
+        processor = names[0] if names else processor
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    return {"processor": processor, "cores": os.cpu_count(), "load_before": load}
+
+
+def _peers() -> dict[str, str]:
+    versions = {}
+    for name in ("faiss-cpu", "vector-quantize-pytorch"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "missing"
+    return versions

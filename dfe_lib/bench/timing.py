@@ -1,16 +1,53 @@
-"""How the benchmarks take time."""
+"""How the benchmarks take time and memory."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 
 def best(work: Callable[[], object], repeats: int = 3) -> float:
     """Shortest of several runs, in seconds: what the code can do when the machine lets it."""
-    seconds = []
+    return interleaved({"work": work}, repeats)["work"]
+
+
+def interleaved(works: Mapping[str, Callable[[], object]], repeats: int = 3) -> dict[str, float]:
+    """Shortest of several runs of each, in seconds, by turns: a slow minute of the machine meets them all."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: min(taken) for name, taken in seconds.items()}
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """``n`` threads for torch, and for FAISS where it is installed."""
+    import torch
+
+    try:
+        import faiss
+    except ImportError:
+        faiss = None
+    before = torch.get_num_threads(), faiss and faiss.omp_get_max_threads()
+    torch.set_num_threads(n)
+    if faiss:
+        faiss.omp_set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        if faiss:
+            faiss.omp_set_num_threads(before[1])
+
+
+def in_new_process(code: str, *arguments: object) -> list[float]:
+    """Numbers that a Python program prints: peak memory is known only of a whole process."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]

@@ -1,36 +1,297 @@
-"""Speed of the encoding, against peers on the same inputs in the same run."""
+"""Speed and memory of encoding and of a training step, against peers on the same inputs in the same run.
+
+The peers get the codebook that is ours: FAISS as S separate ones, multiples of it by the gains;
+vector-quantize-pytorch as its shared one, without gains, which it does not know.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import torch
 
-from dfe_lib.bench.timing import best
+from dfe_lib.bench.timing import best, in_new_process, interleaved, threads
+
+FRAMES, CODES, STAGES = 65_536, 256, 8
+DIMENSIONS = (53, 128)
+THREADS = 2
+BATCH = 1024  # of a training step; the default of training
+SCALES = (100_000, 1_000_000, 10_000_000)
+NOT_MEASURED = "not measured"
 
 
-def tokens(n: int = 65_536) -> dict[str, float]:
-    """Greedy and beam encoding against residual search that forms all distances anew at every stage."""
-    from dfe_lib.data.displays import sample_displays
-    from dfe_lib.tokens import Tokenizer
+def tokens() -> dict[str, float | str]:
+    """All rows: encoding for each dimension, its parts, memory and scale, a training step, a GPU.
 
-    tokenizer = Tokenizer.load()
-    psi = sample_displays(n, np.random.default_rng(0))
-    plain = best(lambda: _plain_greedy(psi, tokenizer))
-    greedy = best(lambda: tokenizer.encode(psi, method="greedy"))
-    beam = best(lambda: tokenizer.encode(psi, method="beam"), repeats=2)
+    Raises
+    ------
+    ImportError : a peer is not installed; both are development dependencies.
+    """
+    rows: dict[str, float | str] = {"threads": THREADS}
+    with threads(THREADS):
+        for d in DIMENSIONS:
+            rows |= {f"d{d}_{name}": value for name, value in _encoding(d).items()}
+        rows |= _shipped() | _training_step(torch.device("cpu"), "training")
+    return rows | _parts() | _memory() | _scale() | _gpu()
+
+
+def _case(d: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(FRAMES, d, generator=generator)
+    codebook = torch.randn(CODES, d, generator=generator)
+    return x.to(device), codebook.to(device), (0.7 ** torch.arange(STAGES)).to(device)
+
+
+def _encoding(d: int) -> dict[str, float]:
+    """Greedy and beam beside the peers and beside the one matrix product that they cannot do without."""
+    from dfe_lib.tokens import search
+
+    x, codebook, gains = _case(d)
+    product, block = torch.empty(FRAMES, CODES), torch.empty(512, CODES)
+    dual = codebook.T.contiguous()
+
+    def blocked() -> None:
+        for part in x.split(512):
+            torch.mm(part, dual, out=block)
+
+    fast = {
+        "product": lambda: torch.mm(x, dual, out=product),
+        "blocked": blocked,  # the same product, never written to memory as a whole
+        "greedy": lambda: search.search(x, codebook, gains),
+        "refine": lambda: search.search(x, codebook, gains, sweeps=1),
+        "beam": lambda: search.search(x, codebook, gains, 5),
+        "faiss": _faiss(x, codebook, gains, 1),
+    }
+    slow = {
+        "rvq": _rvq(x, codebook),
+        "faiss_beam": _faiss(x, codebook, gains, 5),
+        "faiss_beam_tables": _faiss(x, codebook, gains, 5, tables=True),
+    }
+    t = interleaved(fast, 7) | interleaved(slow, 1)
     return {
-        "plain_loop_frames_per_s": n / plain,
-        "greedy_frames_per_s": n / greedy,
-        "beam_frames_per_s": n / beam,
-        "greedy_relative_to_plain_loop": plain / greedy,
+        "product_ms": 1e3 * t["product"],
+        "product_in_blocks_ms": 1e3 * t["blocked"],
+        "greedy_frames_per_s": FRAMES / t["greedy"],
+        "greedy_and_refine_frames_per_s": FRAMES / t["refine"],
+        "beam5_frames_per_s": FRAMES / t["beam"],
+        "rvq_frames_per_s": FRAMES / t["rvq"],
+        "faiss_beam1_frames_per_s": FRAMES / t["faiss"],
+        "faiss_beam5_frames_per_s": FRAMES / t["faiss_beam"],
+        "faiss_beam5_tables_frames_per_s": FRAMES / t["faiss_beam_tables"],
+        "greedy_relative_to_rvq": t["rvq"] / t["greedy"],
+        "greedy_relative_to_faiss_beam1": t["faiss"] / t["greedy"],
+        "beam5_relative_to_faiss_beam5": t["faiss_beam"] / t["beam"],
+        "beam5_relative_to_faiss_beam5_tables": t["faiss_beam_tables"] / t["beam"],
+        "greedy_time_over_product": t["greedy"] / t["product"],
+        "greedy_time_over_product_in_blocks": t["greedy"] / t["blocked"],
     }
 
 
-def _plain_greedy(psi: np.ndarray, tokenizer) -> np.ndarray:
-    whitener = tokenizer.space.whitener.astype(np.float32)
-    residual, templates = psi @ whitener, tokenizer.templates @ whitener
-    codes = np.empty((len(psi), len(tokenizer.gains)), np.int16)
-    for stage, gain in enumerate(tokenizer.gains):
-        book = gain * templates
-        codes[:, stage] = np.argmin((book**2).sum(axis=1) - 2 * residual @ book.T, axis=1)
-        residual = residual - book[codes[:, stage]]
-    return codes
+def _faiss(x, codebook, gains, width: int, tables: bool = False) -> Callable[[], object]:
+    import faiss
+
+    quantizer = faiss.ResidualQuantizer(x.shape[1], STAGES, int(np.log2(CODES)))
+    books = (gains[:, None, None] * codebook).numpy()
+    faiss.copy_array_to_vector(books.ravel(), quantizer.codebooks)
+    quantizer.is_trained, quantizer.max_beam_size = True, width
+    if tables:  # inner products of codes in place of distances to residuals; off by default
+        quantizer.use_beam_LUT = 1
+        quantizer.compute_codebook_tables()
+    frames = x.numpy()
+    return lambda: quantizer.compute_codes(frames)
+
+
+def _rvq(x, codebook) -> Callable[[], object]:
+    from vector_quantize_pytorch import ResidualVQ
+
+    settings = {"num_quantizers": STAGES, "codebook_size": CODES, "shared_codebook": True}
+    quantizer = ResidualVQ(dim=x.shape[1], **settings).to(x.device).eval()
+    for layer in quantizer.layers:
+        layer._codebook.embed.data.copy_(codebook[None])
+    return torch.no_grad()(lambda: quantizer(x))
+
+
+def _shipped() -> dict[str, float]:
+    """The shipped tokenizer as users call it."""
+    from dfe_lib.data.displays import sample_displays
+    from dfe_lib.tokens import Tokenizer
+
+    tokenizer, psi = Tokenizer.load(), sample_displays(FRAMES // 4, np.random.default_rng(0))
+    works = {m: lambda m=m: tokenizer.encode(psi, m) for m in ("greedy", "beam", "encoder")}
+    return {f"shipped_{m}_frames_per_s": len(psi) / t for m, t in interleaved(works).items()}
+
+
+def _parts() -> dict[str, float]:
+    """What greedy encoding does with a block of 512 rows that is in the cache: its parts, on one thread."""
+    x, codebook, _ = _case(DIMENSIONS[0])
+    scores, chosen = torch.empty(512, CODES), torch.empty(512, CODES)
+    flat, step, buffer = scores.numpy(), (codebook @ codebook.T).numpy(), chosen.numpy()
+    dual, code = codebook.T.contiguous(), np.arange(512) % CODES
+    parts = {
+        "product": lambda: torch.mm(x[:512], dual, out=scores),
+        "argmax": lambda: flat.argmax(axis=1),
+        "gather": lambda: step.take(code, axis=0, out=buffer, mode="clip"),
+        "subtract": lambda: np.subtract(flat, buffer, out=flat),
+        "argmax_by_torch": lambda: scores.argmax(dim=1),
+        "topk5_by_torch": lambda: scores.topk(5, dim=1),
+    }
+    with threads(1):
+        t = interleaved(parts, 200)
+    times = {"product": 1, "argmax": STAGES, "gather": STAGES - 1, "subtract": STAGES - 1}
+    total = sum(n * t[name] for name, n in times.items())
+    shares = {f"share_of_{name}": n * t[name] / total for name, n in times.items()}
+    return shares | {
+        "argmax_relative_to_torch": t["argmax_by_torch"] / t["argmax"],
+        "topk5_by_torch_time_over_argmax": t["topk5_by_torch"] / t["argmax"],
+    }
+
+
+_TOKENIZER = """
+import resource, sys, time
+import numpy as np
+import torch
+from dfe_lib.tokens import Tokenizer
+rng = np.random.default_rng(0)
+tokenizer = Tokenizer.from_parts(rng.normal(size=(256, 53)), 0.7 ** np.arange(8))
+torch.set_num_threads(int(sys.argv[1]))
+
+def frames(n):
+    return rng.random((n, 53), dtype=np.float32)
+
+def resident():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+"""
+
+# Peak of the process beyond frames and codes, which are there and touched before.
+_PEAK = (
+    _TOKENIZER
+    + """
+n, method = int(sys.argv[2]), sys.argv[3]
+psi, out = frames(n), np.ones((n, tokenizer.stages), np.int16)
+tokenizer.encode(psi[:8192], method)
+del out
+before = resident()
+tokenizer.encode(psi, method)
+print(resident() - before)
+"""
+)
+
+# Frames come in chunks, as from a Parquet file; only encoding counts as time.
+_STREAM = (
+    _TOKENIZER
+    + """
+n, chunk, seconds = int(sys.argv[2]), 50_000, []
+for _ in range(n // chunk):
+    psi = frames(chunk)
+    started = time.perf_counter()
+    tokenizer.encode(psi, "greedy")
+    seconds.append(time.perf_counter() - started)
+print(1e6 * np.median(seconds) / chunk, resident())
+"""
+)
+
+
+def _memory() -> dict[str, float]:
+    """MB that one call needs beyond its frames, for 2¹⁷ and for 2²⁰ frames."""
+    return {
+        f"peak_mb_{method}_{n}": in_new_process(_PEAK, THREADS, n, method)[0]
+        for method, sizes in {"greedy": (2**17, 2**20), "beam": (2**15, 2**17)}.items()
+        for n in sizes
+    }
+
+
+def _scale() -> dict[str, float]:
+    """Time per frame and resident memory, greedy, from 10⁵ to 10⁷ frames that pass by in chunks."""
+    rows, first = {}, None
+    for n in SCALES:
+        runs = [in_new_process(_STREAM, THREADS, n) for _ in range(2 if n < 10**7 else 1)]
+        cost, resident = min(r[0] for r in runs), min(r[1] for r in runs)
+        first = first or (cost, resident)
+        rows |= {f"stream_{n:.0e}_us_per_frame".replace("+0", ""): cost}
+        rows |= {f"stream_{n:.0e}_resident_mb".replace("+0", ""): resident}
+    return rows | {
+        "stream_cost_1e7_over_1e5": cost / first[0],
+        "stream_resident_1e7_over_1e5": resident / first[1],
+    }
+
+
+def _training_step(device: torch.device, prefix: str) -> dict[str, float]:
+    """Forward, backward and Adam step of the model, and of the same network with a peer's quantiser."""
+    from vector_quantize_pytorch import ResidualVQ
+
+    from dfe_lib.data.displays import sample_displays
+    from dfe_lib.space import ICT53
+    from dfe_lib.tokens.model import RVQVAE, ModelConfig
+
+    config = ModelConfig()
+    psi = torch.from_numpy(sample_displays(BATCH, np.random.default_rng(0))).to(device)
+    torch.manual_seed(0)
+    ours, theirs = RVQVAE(ICT53, config).to(device).train(), RVQVAE(ICT53, config).to(device).train()
+    x = psi @ ours.encoder.whitener
+    ours.quantizer.start(x, torch.Generator().manual_seed(0))
+    settings = {"num_quantizers": config.stages, "codebook_size": config.codes, "shared_codebook": True}
+    peer = ResidualVQ(dim=ICT53.dimension, **settings).to(device).train()
+    optimizers = [torch.optim.Adam(ours.parameters()), torch.optim.Adam(theirs.encoder.parameters())]
+
+    def our_step() -> None:
+        out = ours(psi)
+        _descend(out.squared_error.mean() + 0.5 * out.quantized.commitment.sum(), optimizers[0])
+
+    def their_step() -> None:
+        values, _, commitment = peer(theirs.encoder(psi)[None])
+        _descend((x - values[0]).square().sum(dim=1).mean() + commitment.sum(), optimizers[1])
+
+    def encoder_alone() -> None:
+        _descend((x - theirs.encoder(psi)).square().sum(dim=1).mean(), optimizers[1])
+
+    t = interleaved({"ours": our_step, "theirs": their_step, "encoder": encoder_alone}, 5)
+    return {
+        f"{prefix}_frames_per_s": BATCH / t["ours"],
+        f"{prefix}_rvq_frames_per_s": BATCH / t["theirs"],
+        f"{prefix}_encoder_alone_frames_per_s": BATCH / t["encoder"],
+        f"{prefix}_relative_to_rvq": t["theirs"] / t["ours"],
+        f"{prefix}_quantiser_relative_to_rvq": (t["theirs"] - t["encoder"])
+        / max(t["ours"] - t["encoder"], 1e-9),
+    }
+
+
+def _descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if loss.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _gpu() -> dict[str, float | str]:
+    """Encoding and a training step on a GPU, beside the peer that runs there, where there is one."""
+    if not torch.cuda.is_available():
+        return {"gpu": NOT_MEASURED}
+    from dfe_lib.tokens import search
+
+    x, codebook, gains = _case(DIMENSIONS[0], "cuda")
+
+    def timed(work: Callable[[], object]) -> float:
+        def whole() -> None:
+            work()
+            torch.cuda.synchronize()
+
+        whole()
+        return best(whole, 10)
+
+    product, greedy = timed(lambda: x @ codebook.T), timed(lambda: search.search(x, codebook, gains))
+    beam, rvq = timed(lambda: search.search(x, codebook, gains, 5)), timed(_rvq(x, codebook))
+    moved = (
+        4 * FRAMES * CODES * (1 + 4 * STAGES)
+    )  # bytes: scores written once, then read or written 4 times a stage
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "gpu_greedy_frames_per_s": FRAMES / greedy,
+        "gpu_beam5_frames_per_s": FRAMES / beam,
+        "gpu_rvq_frames_per_s": FRAMES / rvq,
+        "gpu_greedy_relative_to_rvq": rvq / greedy,
+        "gpu_greedy_time_over_product": greedy / product,
+        "gpu_greedy_gb_per_s": moved / greedy / 1e9,
+        **_training_step(torch.device("cuda"), "gpu_training"),
+    }

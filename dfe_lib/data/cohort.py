@@ -47,13 +47,23 @@ def read_cohort(frames_path: str | Path, recordings_path: str | Path, labels: Se
         [frames.read(p, needs=["psi_"]).drop(columns="landmarks", errors="ignore") for p in paths]
     )
     path = Path(recordings_path)
-    if not path.is_file():
-        raise InputError(
-            f"{path} is not there; expected a CSV with recording, subject, dataset, {', '.join(labels)}"
-        )
-    recordings = frames.check_recordings(pd.read_csv(path, dtype={"recording": str, "subject": str}), labels)
+    recordings = read_recordings(path, labels)
     absent = sorted(set(recordings["recording"]) - set(table["recording"]))
     if absent:
         raise InputError(f"{len(absent)} recordings of {path} have no frames, the first is '{absent[0]}'")
     table = table[table["recording"].isin(recordings["recording"])].reset_index(drop=True)
     return Cohort(frames.check(table), recordings)
+
+
+def read_recordings(path: str | Path, labels: Sequence[str] = ()) -> pd.DataFrame:
+    """A recording table from CSV: ``recording, subject, dataset`` and ``labels``.
+
+    Raises
+    ------
+    InputError : no such file, or a column that is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        columns = ", ".join(["recording", "subject", "dataset", *labels])
+        raise InputError(f"{path} is not there; expected a CSV with {columns}")
+    return frames.check_recordings(pd.read_csv(path, dtype={"recording": str, "subject": str}), labels)

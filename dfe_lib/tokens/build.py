@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from dfe_lib.codings import PCA
+from dfe_lib.data.adapters.arkit import read_range_of_motion
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.data.simulator import CohortConfig, ExtractionNoise, simulate_cohort
 from dfe_lib.face.morphable import load_morphable
@@ -16,8 +17,9 @@ from dfe_lib.space import ICT53
 from dfe_lib.tokens.quantizer import count_codes, perplexity
 from dfe_lib.tokens.training import TrainingConfig, train
 
-N_TRAIN = 30_000  # of each kind; the build then takes about two minutes on one core
-N_HELD_OUT = 10_000  # of each kind
+N_TRAIN = 30_000  # of each simulated kind
+N_HELD_OUT = 10_000  # of each simulated kind
+TAKE = 310  # frames of the ARKit recording, ten seconds: every third take is held out whole
 
 
 def simulated_frames(n: int, seed: int) -> dict[str, np.ndarray]:
@@ -43,6 +45,28 @@ def simulated_frames(n: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
+def range_of_motion() -> tuple[np.ndarray, np.ndarray]:
+    """Training and held-out frames, (n, 53) and (m, 53), of the one real ARKit recording, apart in time.
+
+    Raises
+    ------
+    AssetError : ``arkit-range-of-motion`` is not at hand.
+    """
+    psi = psi_of(read_range_of_motion(), ICT53.names)
+    held = np.arange(len(psi)) // TAKE % 3 == 1
+    return psi[~held], psi[held]
+
+
+def training_frames(seed: int) -> np.ndarray:
+    """(n, 53) what the shipped tokenizer is trained on; peers that are compared with it get the same."""
+    return np.concatenate([*simulated_frames(N_TRAIN, seed).values(), range_of_motion()[0]])
+
+
+def held_out_frames(seed: int) -> dict[str, np.ndarray]:
+    """Frames that :func:`training_frames` of the same seed has nothing of, by kind."""
+    return {**simulated_frames(N_HELD_OUT, seed + 1), "range of motion": range_of_motion()[1]}
+
+
 def build_default(folder: Path, seed: int = 0) -> dict:
     """Train the shipped tokenizer, measure it on held-out frames, and save it.
 
@@ -52,26 +76,31 @@ def build_default(folder: Path, seed: int = 0) -> dict:
         and encoder, of PCA at the same bits per frame, and perplexity per stage and codes never used (beam).
     """
     config = TrainingConfig(seed=seed, device="cpu")
-    training = np.concatenate(list(simulated_frames(N_TRAIN, seed).values()))
-    held_out = simulated_frames(N_HELD_OUT, seed + 1)
-    tokenizer = train(training, config, displacements=load_morphable("face478").expressions).tokenizer
+    training, held_out = training_frames(seed), held_out_frames(seed)
+    trained = train(training, config, displacements=load_morphable("face478").expressions)
+    tokenizer = trained.tokenizer
     pca = PCA(bits=tokenizer.bits_per_frame).fit(training)
     figures = {"bits_per_frame": tokenizer.bits_per_frame, "pca_bits_per_frame": round(pca.bits_per_frame, 2)}
+    used = torch.zeros(config.stages, config.codes, dtype=torch.int64)
     for kind, psi in held_out.items():
         codes = {method: tokenizer.encode(psi, method) for method in ("beam", "greedy", "encoder")}
         figures[kind] = {method: _fidelity(psi, tokenizer.decode(c)) for method, c in codes.items()}
         figures[kind]["pca"] = _fidelity(psi, pca.decode(pca.encode(psi)))
         counts = count_codes(torch.from_numpy(codes["beam"].astype(np.int64)), config.codes)
         figures[kind]["perplexity"] = [round(p, 1) for p in perplexity(counts).tolist()]
-        figures[kind]["unused_codes"] = int((counts.sum(dim=0) == 0).sum())
+        used += counts
+    figures["perplexity"] = [round(p, 1) for p in perplexity(used).tolist()]
+    figures["unused_codes"] = int((used.sum(dim=0) == 0).sum())
     tokenizer.card = {
         "what": f"Default tokenizer of space {ICT53.name}: {config.stages} tokens of {config.codes} a frame.",
-        "made_from": f"Simulated only: {N_TRAIN} random displays (dfe_lib/data/displays.py) and {N_TRAIN} "
+        "made_from": f"Simulated: {N_TRAIN} random displays (dfe_lib/data/displays.py) and {N_TRAIN} "
         "frames of a simulated cohort with the measured gain and noise of the extraction "
-        "(dfe_lib/data/simulator.py). "
-        "No frame of a person. Sizes, weights and data are our choice, not the paper's.",
+        "(dfe_lib/data/simulator.py). Open: two thirds of the takes of arkit-range-of-motion "
+        f"({len(training) - 2 * N_TRAIN} ARKit frames of one person; github.com/alexdjulin, MIT). "
+        "Sizes, weights and data are our choice, not the paper's.",
         "rebuild": "dfe build tokenizer",
-        "held_out": f"{N_HELD_OUT} frames of each kind, other displays and other simulated people",
+        "held_out": f"{N_HELD_OUT} frames of each simulated kind, other displays and other simulated people; "
+        "every third ten seconds of the ARKit recording",
         "figures": figures,
     }
     tokenizer.save(folder)

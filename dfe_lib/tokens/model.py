@@ -209,12 +209,6 @@ def sparsity(templates: torch.Tensor, displacements: torch.Tensor) -> torch.Tens
     return ((moved + 1e-8).sqrt().mean(dim=1) / (moved.mean(dim=1) + 1e-8).sqrt()).mean()
 
 
-def coefficient_sparsity(templates: torch.Tensor, metric: torch.Tensor) -> torch.Tensor:
-    """Stand-in for :func:`sparsity` without a mesh: L1 over L2 of coefficients, weighed by their size."""
-    moved = templates * metric.diagonal().sqrt()  # (K, d), mm
-    return (moved.abs().mean(dim=1) / (moved.square().mean(dim=1) + 1e-8).sqrt()).mean()
-
-
 def orthogonality(codebook: torch.Tensor) -> torch.Tensor:
     """Mean squared off-diagonal cosine of (K, L) templates in metric coordinates, in [0, 1].
 

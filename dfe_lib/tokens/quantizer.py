@@ -44,10 +44,12 @@ class ResidualQuantizer(nn.Module):
     dimension : L, of the vectors.
     codes : K ≥ 2.
     stages : S ≥ 1.
+    shared : False gives every stage K codes of its own, to see what sharing costs; the model always shares.
 
     Attributes
     ----------
-    codebook : (K, L) parameter; the one and only, used by every stage.
+    codebook : (K, L) parameter; the one and only, used by every stage. Without sharing (S·K, L), stage by
+        stage.
     usage : (S, K) int64 buffer; how often each code was chosen in training since :meth:`reset_usage`.
 
     Raises
@@ -62,15 +64,15 @@ class ResidualQuantizer(nn.Module):
     True
     """
 
-    def __init__(self, dimension: int, codes: int = 256, stages: int = 6):
+    def __init__(self, dimension: int, codes: int = 256, stages: int = 6, shared: bool = True):
         super().__init__()
         if not 2 <= codes <= 32767:
             raise ConfigError(f"a codebook holds 2 to 32767 codes, got codes={codes}")
         if stages < 1:
             raise ConfigError(f"at least one stage is needed, got stages={stages}")
-        self.codebook = nn.Parameter(
-            torch.randn(codes, dimension, generator=torch.Generator().manual_seed(0))
-        )
+        self.codes, self.shared = codes, shared
+        rows = codes if shared else stages * codes
+        self.codebook = nn.Parameter(torch.randn(rows, dimension, generator=torch.Generator().manual_seed(0)))
         self.log_gains = nn.Parameter(-0.7 * torch.arange(stages, dtype=torch.float32))  # halves, roughly
         self.register_buffer("usage", torch.zeros(stages, codes, dtype=torch.int64))
         self.frozen = False
@@ -95,7 +97,8 @@ class ResidualQuantizer(nn.Module):
         """(n, stages) int64 codes of (n, L) vectors, greedy or by a beam of ``width``; no gradient."""
         stages = self._check_stages(self.stages if stages is None else stages)
         with torch.no_grad():
-            return search(z, self.codebook, self.gains[:stages], width)
+            codebook = self.codebook if self.shared else self.codebook[: stages * self.codes]
+            return search(z, codebook, self.gains[:stages], width, shared=self.shared)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """(n, L) values of (n, s) codes; fewer columns than stages decode as a prefix."""
@@ -118,7 +121,7 @@ class ResidualQuantizer(nn.Module):
         prefixes = terms.detach().cumsum(dim=1)
         commitment = (z[:, None] - prefixes).square().sum(dim=2).mean(dim=0)
         if self.training and not self.frozen:
-            self.usage += count_codes(codes, len(self.codebook))
+            self.usage += count_codes(codes, self.codes)
         # z − z is 0, so values keep their bits; its gradient is the identity.
         return Quantized(values + (z - z.detach()), codes, commitment)
 
@@ -134,10 +137,10 @@ class ResidualQuantizer(nn.Module):
         return Quantized(values, codes, kept.commitment)
 
     def _terms(self, codes: torch.Tensor) -> torch.Tensor:
-        gains = self.gains[: self._check_stages(codes.shape[1])]
-        return gains[:, None] * functional.embedding(
-            codes, self.codebook
-        )  # embedding: a fast backward on CPUs
+        stages = self._check_stages(codes.shape[1])
+        rows = codes if self.shared else codes + self.codes * torch.arange(stages, device=codes.device)
+        # embedding: a fast backward on CPUs
+        return self.gains[:stages, None] * functional.embedding(rows, self.codebook)
 
     def _check_stages(self, stages: int) -> int:
         if not 1 <= stages <= self.stages:
@@ -156,25 +159,35 @@ class ResidualQuantizer(nn.Module):
         rounds : how often the residuals are taken anew with the codebook just found.
         steps : Lloyd steps per round.
         """
-        if len(x) < len(self.codebook):
+        if len(x) < self.codes:
             raise InputError(
-                f"{len(x)} frames cannot start {len(self.codebook)} codes; give more frames or fewer codes"
+                f"{len(x)} frames cannot start {self.codes} codes; give more frames or fewer codes"
             )
-        self.codebook.copy_(kmeans(x, len(self.codebook), generator, steps))
-        for _ in range(rounds if self.stages > 1 else 0):
-            pool, residual, scale = [x], x, x.square().mean().sqrt()
-            log_gains = [0.0]
+        book, unit = kmeans(x, self.codes, generator, steps), torch.ones(1, device=x.device)
+        for _ in range(rounds if self.stages > 1 and self.shared else 0):
+            pool, residual, gain = [x], x, unit
             for s in range(1, self.stages):
-                before = self.gains[s - 1] if s > 1 else 1.0
-                codes = search(residual, self.codebook, torch.ones(1, device=x.device) * before)
-                residual = residual - before * self.codebook[codes[:, 0]]
-                gain = (residual.square().mean().sqrt() / scale).clamp_min(1e-4)
-                log_gains.append(float(gain.log()))
-                self.log_gains[s] = log_gains[-1] + self.log_gains[0]
+                residual = residual - gain * book[search(residual, book, gain)[:, 0]]
+                gain = self._set_gain(s, residual, x)
                 pool.append(residual / gain)
             pool = torch.cat(pool)
             keep = torch.randperm(len(pool), generator=generator)[: 2 * len(x)].to(x.device)
-            self.codebook.copy_(kmeans(pool[keep], len(self.codebook), generator, steps))
+            book = kmeans(pool[keep], self.codes, generator, steps)
+        if self.shared:
+            self.codebook.copy_(book)
+            return
+        books, residual, gain = [book], x, unit
+        for s in range(1, self.stages):
+            residual = residual - gain * books[-1][search(residual, books[-1], gain)[:, 0]]
+            gain = self._set_gain(s, residual, x)
+            books.append(kmeans(residual / gain, self.codes, generator, steps))
+        self.codebook.copy_(torch.cat(books))
+
+    def _set_gain(self, stage: int, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """(1,) the gain that brings what is left at a stage to the scale of the frames."""
+        gain = (residual.square().mean() / x.square().mean()).sqrt().clamp_min(1e-4)
+        self.log_gains[stage] = gain.log() + self.log_gains[0]
+        return gain[None]
 
     @torch.no_grad()
     def replace_dead(self, x: torch.Tensor, below: int, generator: torch.Generator) -> torch.Tensor:
@@ -184,13 +197,17 @@ class ResidualQuantizer(nn.Module):
 
         Returns
         -------
-        (m,) int64, the codes replaced, so that an optimiser can forget their moments.
+        (m,) int64, the rows of the codebook replaced, so that an optimiser can forget their moments.
         """
-        dead = (self.usage.sum(dim=0) < below).nonzero(as_tuple=True)[0]
+        usage = self.usage.sum(dim=0) if self.shared else self.usage.flatten()
+        dead = (usage < below).nonzero(as_tuple=True)[0]
         if len(dead) == 0 or self.frozen or not self.training:
             return dead[:0]
         row = torch.randint(len(x), (len(dead),), generator=generator).to(x.device)
-        stage = torch.randint(self.stages, (len(dead),), generator=generator).to(x.device)
+        if self.shared:
+            stage = torch.randint(self.stages, (len(dead),), generator=generator).to(x.device)
+        else:
+            stage = dead // self.codes
         terms = self._terms(self.encode(x[row]))  # (m, S, L)
         before = torch.arange(self.stages, device=x.device)[None] < stage[:, None]  # (m, S)
         lacking = x[row] - (terms * before[:, :, None]).sum(dim=1)

@@ -11,12 +11,13 @@ import torch
 from dfe_lib import artefacts
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.space import ICT53, ExpressionSpace
-from dfe_lib.tokens import search
+from dfe_lib.tokens import forecast, search
 from dfe_lib.tokens.model import RVQVAE, Encoder, ModelConfig
 from dfe_lib.tokens.quantizer import ResidualQuantizer
 
 KIND = "tokenizer"
 METHODS = ("encoder", "greedy", "beam")
+NETWORK_BATCH = 4096  # frames in the encoder network at once; bounds its memory
 _ENCODER = "encoder."
 
 
@@ -163,7 +164,12 @@ class Tokenizer:
         return self.stages * float(np.log2(self.codes_per_stage))
 
     def encode(
-        self, psi: np.ndarray, method: str = "beam", beam: int = 8, stages: int | None = None
+        self,
+        psi: np.ndarray,
+        method: str = "beam",
+        beam: int = 16,
+        stages: int | None = None,
+        refine: int = 0,
     ) -> np.ndarray:
         """Codes of frames.
 
@@ -171,9 +177,12 @@ class Tokenizer:
         ----------
         psi : (n, d), finite; n may be 0.
         method : ``"encoder"`` (network, then residual nearest code), ``"greedy"`` or ``"beam"`` (search on
-            the templates in the metric of the space).
+            the templates in the metric of the space; the beam looks ahead, see
+            :mod:`dfe_lib.tokens.forecast`).
         beam : partial sums kept, for ``"beam"``.
         stages : use only the first so many stages; by default all.
+        refine : passes in which every stage may choose again, after ``"greedy"`` or ``"beam"``; no frame gets
+            worse (:func:`dfe_lib.tokens.search.reconsider`).
 
         Returns
         -------
@@ -181,7 +190,7 @@ class Tokenizer:
 
         Raises
         ------
-        InputError : NaN rows, wrong dimension, more stages than trained, no encoder.
+        InputError : NaN rows, wrong dimension, more stages than trained, no encoder, a beam below 1.
         ConfigError : unknown method.
         """
         psi = self.space.check(psi)
@@ -189,20 +198,24 @@ class Tokenizer:
         if method not in METHODS:
             raise ConfigError(f"unknown encoding method: {choices(method, METHODS)}")
         if method == "encoder":
+            if refine:
+                raise InputError("only codes found by search can be refined; use method='greedy' or 'beam'")
             return self._encode_by_network(psi, stages)
+        gains = self.gains[:stages]
+        if method == "beam" and not refine:  # the beam that looks ahead leaves nothing to reconsider
+            return forecast.encode(psi, self.templates, gains, self.space.whitener, beam)
         width = beam if method == "beam" else 1
-        return search.encode(psi, self.templates, self.gains[:stages], self.space.metric, width)
+        return search.encode(psi, self.templates, gains, self.space.metric, width, sweeps=refine)
 
     def _encode_by_network(self, psi: np.ndarray, stages: int) -> np.ndarray:
         if self._encoder is None:
             raise InputError("this tokenizer has no encoder network; use method='greedy' or 'beam'")
         out = np.empty((len(psi), stages), dtype=np.int16)
         with torch.no_grad():
-            for start in range(0, len(psi), search.BATCH):
-                part = torch.from_numpy(psi[start : start + search.BATCH])
-                out[start : start + search.BATCH] = self._quantizer.encode(
-                    self._encoder(part), stages
-                ).numpy()
+            for start in range(0, len(psi), NETWORK_BATCH):
+                part = torch.from_numpy(psi[start : start + NETWORK_BATCH])
+                codes = self._quantizer.encode(self._encoder(part), stages)
+                out[start : start + NETWORK_BATCH] = codes.numpy()
         return out
 
     def decode(self, codes: np.ndarray) -> np.ndarray:

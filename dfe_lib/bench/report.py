@@ -1,0 +1,65 @@
+"""BENCHMARKS.md: the figures of benchmarks/latest.json as a page, every number taken from there."""
+
+from __future__ import annotations
+
+# (figure, what should be reached, as text); the goals are the project's own.
+GOALS = {
+    "greedy_relative_to_rvq": "≥ 20",
+    "greedy_relative_to_faiss_beam1": "≥ 4",
+    "beam5_relative_to_faiss_beam5": "≥ 3",
+    "beam5_relative_to_faiss_beam5_tables": "≥ 3",
+    "greedy_time_over_product": "≤ 2.5",
+    "training_relative_to_rvq": "≥ 4",
+    "stream_cost_1e7_over_1e5": "≤ 1.1",
+    "stream_resident_1e7_over_1e5": "≤ 1.1",
+}
+
+ABOUT = {
+    "extraction": "Whole extraction against a bare PyAV + FaceLandmarker loop on one clip.",
+    "tokens": """65,536 random frames, 256 codes, 8 stages, 53 and 128 dimensions (rows `d53_`, `d128_`), works
+taken by turns, best of several. `rvq` is vector-quantize-pytorch's ResidualVQ with a shared codebook, in eval.
+`faiss_beam1`, `faiss_beam5` are FAISS's ResidualQuantizer as it comes; `_tables` is its own faster search
+(use_beam_LUT), which has to be asked for. `product` is the one matrix product of frames and codes, written to
+memory; `product_in_blocks` is the same work when each block of rows may be forgotten.
+
+What greedy takes beyond the product: per stage an argmax, a gather of rows of the Gram matrix and a
+subtraction, all on scores in the cache (`share_of_…`, one thread). NumPy's argmax does it faster than torch's
+(`argmax_relative_to_torch`), and a top-5 of torch costs many argmaxes (`topk5_by_torch_time_over_argmax`), hence a
+beam made of argmaxes. Tried and left out: a numba kernel that keeps a row in the first cache (not faster here,
+200 MB to install, seconds to compile), sums of Gram rows by embedding_bag in place of kept scores (alike within noise),
+all threads inside every operation (they wait for each other, above all on a machine that is shared).
+
+`peak_mb_…` is the memory of one call beyond its frames and codes. `stream_…` encodes frames that pass by in
+chunks, in a process of its own. `training_…` is one step of the whole model on 1,024 frames beside the same encoder
+with ResidualVQ; `training_quantiser_…` is that with the time of the encoder alone taken off both.""",
+}
+
+
+def markdown(result: dict) -> str:
+    """The page for the content of ``benchmarks/latest.json``."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; the same figures are in benchmarks/latest.json.",
+        "",
+    ]
+    for suite, part in result.items():
+        made, host = part["made"], part["made"]["host"]
+        lines += [f"## {suite}", "", ABOUT[suite], ""]
+        lines += [
+            f"{made['date']}, {host['processor']}, {host['cores']} cores, load before the run "
+            f"{host['load_before']}; Python {made['python']}, "
+            + ", ".join(f"{n} {made['versions'][n]}" for n in _SHOWN if n in made["versions"])
+            + ".",
+            "",
+            "| figure | value | goal |",
+            "| --- | ---: | ---: |",
+        ]
+        for name, value in part["figures"].items():
+            goal = next((g for key, g in GOALS.items() if name.endswith(key) and "gpu" not in name), "")
+            lines.append(f"| {name} | {value if isinstance(value, str) else f'{value:,.4g}'} | {goal} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+_SHOWN = ("torch", "numpy", "mediapipe", "av", "faiss-cpu", "vector-quantize-pytorch")

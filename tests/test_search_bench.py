@@ -1,0 +1,33 @@
+"""The benchmark's bookkeeping; the figures themselves are measured, never asserted."""
+
+import json
+
+import pytest
+
+from dfe_lib import bench
+from dfe_lib.bench.report import markdown
+from dfe_lib.bench.timing import interleaved
+from dfe_lib.errors import ConfigError
+
+
+def test_works_are_taken_by_turns():
+    order = []
+    taken = interleaved({name: lambda name=name: order.append(name) for name in "ab"}, 2)
+    assert order == ["a", "b", "a", "b"] and set(taken) == {"a", "b"} and min(taken.values()) >= 0
+
+
+def test_one_suite_leaves_the_figures_of_the_other(tmp_path, monkeypatch):
+    figures = {"tokens": {"d53_greedy_relative_to_rvq": 23.456789, "gpu": "not measured"}}
+    suites = {"extraction": lambda: {"frames_per_s": 1.0}, "tokens": lambda: figures["tokens"]}
+    monkeypatch.setattr(bench, "SUITES", suites)
+    target, page = tmp_path / "b" / "latest.json", tmp_path / "BENCHMARKS.md"
+    bench.run("all", target, page)
+    figures["tokens"] = {"d53_greedy_relative_to_rvq": 30.0, "gpu": "not measured"}
+    result = bench.run("tokens", target, page)
+    assert json.loads(target.read_text()) == result
+    assert result["extraction"]["figures"] == {"frames_per_s": 1.0}
+    assert page.read_text() == markdown(result)
+    assert "| d53_greedy_relative_to_rvq | 30 | ≥ 20 |" in page.read_text()
+    assert "| gpu | not measured |" in page.read_text()
+    with pytest.raises(ConfigError, match="no such benchmark"):
+        bench.run("spede", target, page)
