@@ -393,7 +393,11 @@ def test_import_train_encode_in_another_space(dfe, tmp_path):
 
     settings = {"codes": 8, "stages": 2, "joint_epochs": 1, "refine_epochs": 1, "follow_epochs": 0}
     (tmp_path / "c.yaml").write_text(json.dumps({**settings, "width": 16, "layers": 1, "device": "cpu"}))
-    code, _, err = dfe("train", table, "--out", tmp_path / "tok", "--config", tmp_path / "c.yaml")
+    second = tmp_path / "second.parquet"  # a tenth of the people is held out, so two are the fewest
+    assert dfe("import", folder, "--from", "emoca", "--space", "flame50", "--out", second)[0] == 0
+    whole = frames.read(second)
+    frames.write(whole.assign(recording="second"), second)
+    code, _, err = dfe("train", table, second, "--out", tmp_path / "tok", "--config", tmp_path / "c.yaml")
     assert code == 0, err
     history = pd.read_csv(tmp_path / "tok" / "history.csv")
     assert "rms_coefficient" in history and not [c for c in history if c.endswith("_mm")]
