@@ -6,12 +6,14 @@ same landmarks. Rendered faces are simulated data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from dfe_lib.face.evaluation import agreement, calibration, identity_probe, pose_r2, retrieval
+from dfe_lib.face.align import align
+from dfe_lib.face.evaluation import agreement, calibration, identity_probe, pearson, pose_r2, retrieval
+from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.renders import Renders, subject_neutrals
 from dfe_lib.space import ICT53
 
@@ -46,19 +48,36 @@ class RenderBenchmark:
     breakdown: pd.DataFrame
     sd: dict[str, float]
 
+    def card(self) -> dict:
+        """The figures as plain JSON values: those of ``OURS``, and under ``methods`` those of all."""
+        ours = self.table.set_index("method").loc[OURS]
+        return {
+            "frames": len(self.renders.psi),
+            "subjects": len(np.unique(self.renders.subject)),
+            **{name: float(value) for name, value in ours.items()},
+            "r": [round(float(value), 3) for value in self.r[OURS]],
+            "unseen": self.unseen,
+            "methods": [row.dropna().to_dict() for _, row in self.table.iterrows()],
+            "breakdown": self.breakdown.to_dict("records"),
+            "sd": self.sd,
+        }
+
     @property
     def unseen(self) -> list[str]:
         """Coefficients that ``OURS`` hardly follows."""
         return list(self.r.index[self.r[OURS] < UNSEEN_BELOW])
 
 
-def render_benchmark(free: Renders, shared: Renders) -> RenderBenchmark:
+def render_benchmark(
+    free: Renders, shared: Renders, regressor: ExpressionRegressor | None = None
+) -> RenderBenchmark:
     """Measure all methods.
 
     Parameters
     ----------
     free : subjects who each show displays of their own, e.g. of :data:`dfe_lib.face.training.HELD_OUT`.
     shared : subjects who all show the same displays, e.g. of :data:`dfe_lib.face.training.SHARED`.
+    regressor : by default the shipped one.
 
     Examples
     --------
@@ -66,7 +85,8 @@ def render_benchmark(free: Renders, shared: Renders) -> RenderBenchmark:
     >>> found.table[["method", "mean_r", "top1"]]                                       # doctest: +SKIP
     """
     free, shared = _with_neutral(free), _with_neutral(shared)
-    answers, others = answer(free), answer(shared)
+    regressor = regressor or ExpressionRegressor.load()
+    answers, others = answer(free, regressor), answer(shared, regressor)
     shown, again = ~free.neutral, ~shared.neutral
     kept, same = free.rows(shown), shared.rows(again)
     rows, r = [], {}
@@ -87,15 +107,12 @@ def render_benchmark(free: Renders, shared: Renders) -> RenderBenchmark:
         pd.DataFrame(rows),
         pd.DataFrame(r, index=list(ICT53.names)),
         breakdown(kept, ours),
-        calibration(ours - kept.psi, _announced(free)[shown]),
+        calibration(ours - kept.psi, _announced(free, regressor)[shown]),
     )
 
 
-def answer(renders: Renders) -> dict[str, np.ndarray]:
+def answer(renders: Renders, regressor: ExpressionRegressor) -> dict[str, np.ndarray]:
     """Method → (n, 53) ψ of every frame. All but the last two are told which frames are neutral."""
-    from dfe_lib.face.regressor import ExpressionRegressor
-
-    regressor = ExpressionRegressor.load()
     landmarks, subject, neutral = renders.landmarks, renders.subject, renders.neutral
     return {
         "MediaPipe blendshapes": _blendshapes(renders),
@@ -146,8 +163,6 @@ def render_motion(truth: np.ndarray, rate: float = 30.0, seed: int = 0) -> np.nd
     ------
     AssetError : ict-facekit or the FaceLandmarker model is not at hand.
     """
-    from dataclasses import replace
-
     from dfe_lib.face.appearance import sample_appearance, sample_view
     from dfe_lib.face.landmarks import Landmarker
     from dfe_lib.face.morphable import load_head
@@ -179,7 +194,8 @@ def motion_benchmark(frames: int = 150, sequences: int = 2) -> tuple[pd.DataFram
     Returns
     -------
     table : :func:`dfe_lib.face.dynamics.compare`, mean over the sequences.
-    curves : the first sequence: ``time_s`` and, for the coefficient that moves most, ``truth`` and ``measured``;
+    curves : the first sequence: ``time_s`` and, of the coefficient that moves most among those that the regressor
+        follows (r of 0.5 or more), ``truth``, ``none`` (as measured), ``one-euro`` and ``kalman``;
         ``attrs["coefficient"]`` names it.
 
     Raises
@@ -190,7 +206,6 @@ def motion_benchmark(frames: int = 150, sequences: int = 2) -> tuple[pd.DataFram
     from dfe_lib.data import manifest
     from dfe_lib.data.adapters.arkit import ENTRY, FILE, read_live_link
     from dfe_lib.face.dynamics import compare
-    from dfe_lib.face.regressor import ExpressionRegressor
 
     rate, still = 30.0, 3  # neutral frames go ahead of each sequence
     regressor = ExpressionRegressor.load()
@@ -204,11 +219,21 @@ def motion_benchmark(frames: int = 150, sequences: int = 2) -> tuple[pd.DataFram
         psi, sd = regressor.express(landmarks[still:], neutral)
         results.append(compare(truth, psi, rate, sd))
         if not number:
-            most = int(np.argmax(truth.std(axis=0)))
-            columns = {"time_s": np.arange(frames) / rate, "truth": truth[:, most], "measured": psi[:, most]}
-            curves = pd.DataFrame(columns).assign(sd=sd[:, most])
-            curves.attrs["coefficient"] = ICT53.names[most]
+            curves = _curves(truth, psi, sd, rate)
     return pd.concat(results).groupby("smoothing", sort=False).mean().reset_index(), curves
+
+
+def _curves(truth: np.ndarray, psi: np.ndarray, sd: np.ndarray, rate: float) -> pd.DataFrame:
+    from dfe_lib.face.temporal import Kalman, OneEuro, smooth_psi
+
+    time_s = np.arange(len(truth)) / rate
+    followed = np.array([pearson(a, b) for a, b in zip(truth.T, psi.T, strict=True)]) > 0.5
+    shown = int(np.argmax(truth.std(axis=0) * (followed | ~followed.any())))
+    curves = pd.DataFrame({"time_s": time_s, "truth": truth[:, shown], "none": psi[:, shown]})
+    for name, settings in (("one-euro", OneEuro()), ("kalman", Kalman())):
+        curves[name] = smooth_psi(time_s, psi, settings, sd)[:, shown]
+    curves.attrs["coefficient"] = ICT53.names[shown]
+    return curves
 
 
 def _with_neutral(renders: Renders) -> Renders:
@@ -224,8 +249,6 @@ def _leakage(values: np.ndarray, free: Renders, others: np.ndarray, shared: Rend
 
 
 def _aligned(renders: Renders) -> np.ndarray:
-    from dfe_lib.face.align import align
-
     return align(renders.landmarks).points
 
 
@@ -248,11 +271,8 @@ def _fit(renders: Renders) -> np.ndarray:
     return np.linalg.solve(gram, shapes @ moved.T).T.astype(np.float32)
 
 
-def _announced(renders: Renders) -> np.ndarray:
+def _announced(renders: Renders, regressor: ExpressionRegressor) -> np.ndarray:
     """(n, 53) the regressor's own standard deviation, against each subject's marked neutral."""
-    from dfe_lib.face.regressor import ExpressionRegressor
-
-    regressor = ExpressionRegressor.load()
     sd = np.empty_like(renders.psi)
     for subject in np.unique(renders.subject):
         rows = renders.subject == subject

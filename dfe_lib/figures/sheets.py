@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dfe_lib.errors import InputError
-from dfe_lib.figures.faces import plot_face, plot_face_row, plot_landmarks
+from dfe_lib.figures.faces import plot_face, plot_face_row
 from dfe_lib.figures.style import QUALITATIVE
 from dfe_lib.space import ICT53
 
@@ -34,7 +34,7 @@ def plot_contact_sheet(
     Parameters
     ----------
     pictures : n pictures, (H, W, 3) uint8 RGB; cut to the face.
-    landmarks : (n, 478, 2 or 3) px. psi : (n, 53).
+    landmarks : (n, 478, 2 or 3) px, where the faces are. psi : (n, 53).
     titles : one per picture.
     columns : pictures side by side.
     """
@@ -47,7 +47,7 @@ def plot_contact_sheet(
     figure, grid = plt.subplots(
         rows,
         3 * columns,
-        figsize=(4.0 * columns, 1.35 * rows),
+        figsize=(3.6 * columns, 1.35 * rows),
         width_ratios=[1, 1, 1.1] * columns,
         squeeze=False,
         layout="constrained",
@@ -59,12 +59,13 @@ def plot_contact_sheet(
                 ax.set_axis_off()
             continue
         photo, face, bars = triple
-        plot_landmarks(pictures[i], landmarks[i], photo, size=0.15)
+        photo.imshow(pictures[i])  # without landmarks: their dots would cover the expression
+        photo.set_axis_off()
         (left, top), (right, bottom) = landmarks[i, :, :2].min(axis=0), landmarks[i, :, :2].max(axis=0)
         margin = _MARGIN * (bottom - top)
         photo.set(xlim=(left - margin, right + margin), ylim=(bottom + margin / 2, top - margin))
         if titles is not None:
-            photo.set_title(titles[i], fontsize=6)
+            photo.set_title(titles[i], fontsize=6, loc="left")
         plot_face(model.vertices(psi[i]), model.triangles, face)
         largest = np.argsort(-np.abs(psi[i]))[:_BARS][::-1]
         bars.barh([ICT53.names[k] for k in largest], psi[i][largest], color=QUALITATIVE[0])
