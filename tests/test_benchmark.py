@@ -6,12 +6,14 @@ import pytest
 from dfe_lib.data.adapters.arkit import arkit_name
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.data.manifest import available, locate
+from dfe_lib.errors import InputError
 from dfe_lib.face.benchmark import OURS, breakdown, render_benchmark
 from dfe_lib.face.evaluation import calibration, identity_probe, pose_r2, retrieval
 from dfe_lib.face.landmarks import blendshape_names
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.face.realfaces import CHANGES, co_movement
 from dfe_lib.face.renders import Renders
+from dfe_lib.figures import sheets
 from dfe_lib.space import ICT53
 
 
@@ -128,6 +130,23 @@ def test_changes_keep_the_picture():
     assert (mirrored[:, ::-1] == rgb).all()
     assert half.shape == (20, 30, 3) and abs(half.mean() - rgb.mean()) < 2
     assert compressed.shape == rgb.shape and (compressed != rgb).any()
+
+
+def test_sheets_show_each_face_and_its_largest_coefficients():
+    model = load_morphable("face478")
+    psi = np.stack(
+        [ICT53.vector(jawOpen=0.9, mouthSmile_L=0.4), ICT53.vector(eyeBlink_R=0.7), ICT53.vector()]
+    )
+    marks = np.repeat(model.neutral[None] * [1, -1, 1] + 100, 3, axis=0)
+    figure = sheets.plot_contact_sheet([np.zeros((200, 200, 3), np.uint8)] * 3, marks, psi, model)
+    bars = figure.axes[2]
+    assert len(figure.axes) == 2 * 6 and [t.get_text() for t in bars.get_yticklabels()][-1] == "jawOpen"
+    assert bars.patches[-1].get_width() == pytest.approx(0.9)
+    with pytest.raises(InputError, match="give one of each"):
+        sheets.plot_contact_sheet([], marks, psi, model)
+    figure = sheets.plot_true_and_recovered(psi, psi * 0.5, model)
+    assert [ax.get_title() for ax in figure.axes[:9:3]] == ["true", "recovered", figure.axes[6].get_title()]
+    assert f"{ICT53.norm(psi[0]) / 2:.1f} mm" in figure.axes[6].get_title()
 
 
 @pytest.mark.skipif(

@@ -61,11 +61,12 @@ def plot_contact_sheet(
         photo, face, bars = triple
         photo.imshow(pictures[i])  # without landmarks: their dots would cover the expression
         photo.set_axis_off()
+        photo.set_anchor("N")  # so that the title stands above the face beside it too
         (left, top), (right, bottom) = landmarks[i, :, :2].min(axis=0), landmarks[i, :, :2].max(axis=0)
         margin = _MARGIN * (bottom - top)
         photo.set(xlim=(left - margin, right + margin), ylim=(bottom + margin / 2, top - margin))
         if titles is not None:
-            photo.set_title(titles[i], fontsize=6, loc="left")
+            photo.set_title(titles[i], fontsize=6, loc="left", pad=4)
         plot_face(model.vertices(psi[i]), model.triangles, face)
         largest = np.argsort(-np.abs(psi[i]))[:_BARS][::-1]
         bars.barh([ICT53.names[k] for k in largest], psi[i][largest], color=QUALITATIVE[0])
