@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dfe_lib.bench.extraction import extraction
+from dfe_lib.bench.quality import quality
 from dfe_lib.bench.report import markdown
 from dfe_lib.bench.tokens import tokens
 from dfe_lib.errors import ConfigError, choices
@@ -19,7 +20,11 @@ from dfe_lib.paths import REPOSITORY
 RESULT = REPOSITORY / "benchmarks" / "latest.json"
 REPORT = REPOSITORY / "BENCHMARKS.md"
 
-SUITES: dict[str, Callable[[], dict[str, float | str]]] = {"extraction": extraction, "tokens": tokens}
+SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
+    "extraction": extraction,
+    "tokens": tokens,
+    "quality": quality,
+}
 
 
 def run(suite: str = "all", target: Path = RESULT, report: Path = REPORT) -> dict:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from dfe_lib.bench.peers import Faiss, residual_vq
 from dfe_lib.bench.timing import best, in_new_process, interleaved, threads
 
 FRAMES, CODES, STAGES = 65_536, 256, 8
@@ -50,6 +51,7 @@ def _encoding(d: int) -> dict[str, float]:
     x, codebook, gains = _case(d)
     product, block = torch.empty(FRAMES, CODES), torch.empty(512, CODES)
     dual = codebook.T.contiguous()
+    peer, frames = Faiss((gains[:, None, None] * codebook).numpy()), x.numpy()
 
     def blocked() -> None:
         for part in x.split(512):
@@ -61,12 +63,12 @@ def _encoding(d: int) -> dict[str, float]:
         "greedy": lambda: search.search(x, codebook, gains),
         "refine": lambda: search.search(x, codebook, gains, sweeps=1),
         "beam": lambda: search.search(x, codebook, gains, 5),
-        "faiss": _faiss(x, codebook, gains, 1),
+        "faiss": peer.encoder(frames, 1),
     }
     slow = {
-        "rvq": _rvq(x, codebook),
-        "faiss_beam": _faiss(x, codebook, gains, 5),
-        "faiss_beam_tables": _faiss(x, codebook, gains, 5, tables=True),
+        "rvq": residual_vq(x, codebook, STAGES),
+        "faiss_beam": peer.encoder(frames, 5),
+        "faiss_beam_tables": peer.encoder(frames, 5, tables=True),
     }
     t = interleaved(fast, 7) | interleaved(slow, 1)
     return {
@@ -88,38 +90,31 @@ def _encoding(d: int) -> dict[str, float]:
     }
 
 
-def _faiss(x, codebook, gains, width: int, tables: bool = False) -> Callable[[], object]:
-    import faiss
-
-    quantizer = faiss.ResidualQuantizer(x.shape[1], STAGES, int(np.log2(CODES)))
-    books = (gains[:, None, None] * codebook).numpy()
-    faiss.copy_array_to_vector(books.ravel(), quantizer.codebooks)
-    quantizer.is_trained, quantizer.max_beam_size = True, width
-    if tables:  # inner products of codes in place of distances to residuals; off by default
-        quantizer.use_beam_LUT = 1
-        quantizer.compute_codebook_tables()
-    frames = x.numpy()
-    return lambda: quantizer.compute_codes(frames)
-
-
-def _rvq(x, codebook) -> Callable[[], object]:
-    from vector_quantize_pytorch import ResidualVQ
-
-    settings = {"num_quantizers": STAGES, "codebook_size": CODES, "shared_codebook": True}
-    quantizer = ResidualVQ(dim=x.shape[1], **settings).to(x.device).eval()
-    for layer in quantizer.layers:
-        layer._codebook.embed.data.copy_(codebook[None])
-    return torch.no_grad()(lambda: quantizer(x))
-
-
 def _shipped() -> dict[str, float]:
-    """The shipped tokenizer as users call it."""
+    """The shipped tokenizer as users call it beside FAISS with the same codebook: speed, and what is missed."""
+    from dfe_lib.analysis.fidelity import rms_error
     from dfe_lib.data.displays import sample_displays
-    from dfe_lib.tokens import Tokenizer
+    from dfe_lib.tokens import Tokenizer, search
 
     tokenizer, psi = Tokenizer.load(), sample_displays(FRAMES // 4, np.random.default_rng(0))
-    works = {m: lambda m=m: tokenizer.encode(psi, m) for m in ("greedy", "beam", "encoder")}
-    return {f"shipped_{m}_frames_per_s": len(psi) / t for m, t in interleaved(works).items()}
+    x = psi @ tokenizer.space.whitener
+    parts = tokenizer.templates, tokenizer.gains, tokenizer.space.metric
+    peer = Faiss(tokenizer.gains[:, None, None] * (tokenizer.templates @ tokenizer.space.whitener))
+    works = {
+        "greedy": lambda: tokenizer.encode(psi, "greedy"),
+        "encoder": lambda: tokenizer.encode(psi, "encoder"),
+        "plain_beam5": lambda: search.encode(psi, *parts, 5),
+        "beam5": lambda: tokenizer.encode(psi, "beam", 5),
+        "beam16": lambda: tokenizer.encode(psi, "beam", 16),
+        "faiss_beam5": lambda: peer.encode(x, 5),
+        "faiss_beam16": lambda: peer.encode(x, 16),
+    }
+    t = interleaved(works, 2)
+    frames = {f"{name}_frames_per_s": len(psi) / seconds for name, seconds in t.items()}
+    missed = {f"{name}_mm": rms_error(psi, tokenizer.decode(work())) for name, work in works.items()}
+    ratios = {f"beam{b}_relative_to_faiss_beam{b}": t[f"faiss_beam{b}"] / t[f"beam{b}"] for b in (5, 16)}
+    ratios["beam5_relative_to_faiss_beam16"] = t["faiss_beam16"] / t["beam5"]
+    return {f"shipped_{name}": value for name, value in (frames | missed | ratios).items()}
 
 
 def _parts() -> dict[str, float]:
@@ -281,7 +276,7 @@ def _gpu() -> dict[str, float | str]:
         return best(whole, 10)
 
     product, greedy = timed(lambda: x @ codebook.T), timed(lambda: search.search(x, codebook, gains))
-    beam, rvq = timed(lambda: search.search(x, codebook, gains, 5)), timed(_rvq(x, codebook))
+    beam, rvq = timed(lambda: search.search(x, codebook, gains, 5)), timed(residual_vq(x, codebook, STAGES))
     moved = (
         4 * FRAMES * CODES * (1 + 4 * STAGES)
     )  # bytes: scores written once, then read or written 4 times a stage
