@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import ConfigError, InputError
 from dfe_lib.space import ICT53, ExpressionSpace
-from dfe_lib.tokens import search
-from dfe_lib.tokens.model import RVQVAE, ModelConfig, orthogonality, sparsity
+from dfe_lib.tokens import Tokenizer, search
+from dfe_lib.tokens.model import RVQVAE, Encoder, ModelConfig, orthogonality, sparsity
 from dfe_lib.tokens.quantizer import ResidualQuantizer, count_codes, kmeans, perplexity
 
 
@@ -298,3 +299,34 @@ def test_a_beam_wider_than_the_codebook_and_one_of_none(rng):
     assert search.encode(psi, templates, gains, metric, width=1000).shape == (5, 3)
     with pytest.raises(InputError, match="at least 1"):
         search.encode(psi, templates, gains, metric, width=0)
+
+
+def by_torch(encoder, psi):
+    """The encoder written with torch's own transformer."""
+    scaled = psi / encoder.scale
+    parts = [
+        linear(scaled[:, region]) for linear, region in zip(encoder.inputs, encoder.regions, strict=True)
+    ]
+    sequence = torch.stack([torch.zeros_like(parts[0]), *parts], dim=1) + encoder.place
+    return psi @ encoder.whitener + encoder.head(encoder.transformer(sequence)[:, 0])
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_encoder_is_torchs_transformer(layers):
+    torch.manual_seed(0)
+    encoder = Encoder(ICT53, ModelConfig(width=16, heads=2, layers=layers))
+    for p in encoder.parameters():  # biases, norms and the head do not start at random
+        p.data += 0.3 * torch.randn_like(p)
+    psi, parameters = torch.rand(9, 53), list(encoder.parameters())
+    wanted = by_torch(encoder, psi)
+    torch.testing.assert_close(encoder(psi), wanted, rtol=1e-5, atol=1e-5)
+    ours, theirs = (torch.autograd.grad(z.square().sum(), parameters) for z in (encoder(psi), wanted))
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-3)
+
+
+def test_the_shipped_encoder_gives_the_codes_of_torchs_transformer():
+    tokenizer, psi = Tokenizer.load(), sample_displays(500, np.random.default_rng(0))
+    with torch.no_grad():
+        latent = by_torch(tokenizer._encoder, torch.from_numpy(psi)).numpy() @ np.linalg.inv(ICT53.whitener)
+    assert np.array_equal(tokenizer.encode(psi, "encoder"), tokenizer.encode(latent, "greedy"))

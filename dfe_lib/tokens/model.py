@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from dfe_lib.errors import ConfigError, choices
 from dfe_lib.space import ExpressionSpace
@@ -137,11 +138,37 @@ class Encoder(nn.Module):
         """(n, d) expression coefficients to (n, d) latents in metric coordinates."""
         scaled = psi / self.scale
         tokens = [layer(scaled[:, region]) for layer, region in zip(self.inputs, self.regions, strict=True)]
-        summary = tokens[0].new_zeros(len(psi), 1, self.place.shape[1])
-        sequence = (
-            torch.cat([summary, torch.stack(tokens, dim=1)], dim=1) + self.place
-        )  # (n, 1 + regions, width)
-        return psi @ self.whitener + self.head(self.transformer(sequence)[:, 0])
+        tokens = torch.stack([torch.zeros_like(tokens[0]), *tokens]) + self.place[:, None]  # (T, n, width)
+        for layer in self.transformer.layers[:-1]:
+            tokens = attend(layer, tokens)
+        summary = attend(self.transformer.layers[-1], tokens, 1)[0]  # nobody reads what the others end as
+        return psi @ self.whitener + self.head(summary)
+
+
+def attend(layer: nn.TransformerEncoderLayer, tokens: torch.Tensor, first: int | None = None) -> torch.Tensor:
+    """A layer that normalises first, without dropout, for the ``first`` tokens only; what torch's own gives.
+
+    Parameters
+    ----------
+    tokens : (T, n, width); token by token, so that the first ones are one piece of memory.
+
+    Returns
+    -------
+    (first, n, width), by default all T.
+    """
+    attention, width = layer.self_attn, tokens.shape[2]
+    ask, answer = attention.in_proj_weight.split([width, 2 * width])
+    ask_bias, answer_bias = attention.in_proj_bias.split([width, 2 * width])
+
+    def by_head(x: torch.Tensor) -> torch.Tensor:  # (n, heads, T, width / heads)
+        return x.unflatten(2, (attention.num_heads, -1)).permute(1, 2, 0, 3)
+
+    normal = layer.norm1(tokens)
+    query = functional.linear(normal[:first], ask, ask_bias)
+    key, value = functional.linear(normal, answer, answer_bias).chunk(2, dim=2)
+    mixed = functional.scaled_dot_product_attention(by_head(query), by_head(key), by_head(value))
+    tokens = tokens[:first] + attention.out_proj(mixed.permute(2, 0, 1, 3).flatten(2))
+    return tokens + layer.linear2(layer.activation(layer.linear1(layer.norm2(tokens))))
 
 
 class RVQVAE(nn.Module):
