@@ -12,6 +12,7 @@ import torch
 from dfe_lib.errors import InputError
 from dfe_lib.tokens import cpu, search
 from dfe_lib.tokens.quantizer import ResidualQuantizer
+from dfe_lib.tokens.start import start_unshared
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_unshared_codebooks_are_stagewise_brute_force(case):
 def test_unshared_quantizer_learns_and_decodes(case):
     x = case[0]
     q = ResidualQuantizer(11, codes=16, stages=3, shared=False)
-    q.start(x, torch.Generator().manual_seed(0))
+    q.assign(*start_unshared(x, 16, 3, torch.Generator().manual_seed(0)))
     out = q.train()(x)
     assert q.codebook.shape == (48, 11) and out.codes.max() < 16 and q.usage.shape == (3, 16)
     (x - out.values).square().sum().backward()

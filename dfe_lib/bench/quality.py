@@ -20,10 +20,8 @@ from dfe_lib.tokens.build import held_out_frames, training_frames
 
 THREADS = 2
 SEED = 0  # the one that the shipped tokenizer was trained with
-LONG = 12  # stages of the longest code: 96 bits
-PREFIXES = (1, 2, 3, 4, 6)  # stages of the shipped tokenizer that are used, up to all
-LONG_PREFIXES = (*PREFIXES, 8, 10, 12)
-SHORT_TRAINING = {"stages": LONG, "refine_epochs": 3, "follow_epochs": 0, "device": "cpu"}
+STAGES = (1, 2, 3, 4, 6, 8, 10, 12)  # of the rate–distortion curve: 8 … 96 bits
+SHORT_TRAINING = {"stages": STAGES[-1], "refine_epochs": 3, "follow_epochs": 0, "device": "cpu"}
 NOT_MEASURED = "not measured"
 
 
@@ -38,7 +36,7 @@ def quality() -> dict[str, float | str]:
     with threads(THREADS):
         training, kinds = training_frames(SEED), _kinds()
         tokenizer = Tokenizer.load()
-        peer = Faiss.trained(training @ ICT53.whitener, LONG, tokenizer.codes_per_stage)
+        peer = Faiss.trained(training @ ICT53.whitener, STAGES[-1], tokenizer.codes_per_stage)
         rows: dict[str, float | str] = {}
         pca = PCA(bits=tokenizer.bits_per_frame).fit(training)
         for kind, psi in kinds.items():
@@ -116,10 +114,9 @@ def _rates(
         return mean(lambda p: rms_error(p, coder.decode(coder.encode(p, "beam", 5, stages))))
 
     rows = {}
-    for s in LONG_PREFIXES:
-        if s in PREFIXES:
-            rows[f"bits{8 * s}_shipped_mm"] = ours(tokenizer, s)
-        rows[f"bits{8 * s}_short_training_mm"] = ours(long, s)
+    for s in STAGES:
+        name, coder = ("shipped", tokenizer) if s <= tokenizer.stages else ("short_training", long)
+        rows[f"bits{8 * s}_{name}_mm"] = ours(coder, s)
         books = Faiss(peer.books[:s])
         rows[f"bits{8 * s}_faiss_beam5_mm"] = mean(lambda p, books=books: _faiss_error(p, books, 5))
         pca = PCA(bits=8 * s).fit(training)

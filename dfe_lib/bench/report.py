@@ -46,8 +46,8 @@ Everybody learned from the same frames and spends 48 bits a frame: the shipped t
 stages), FAISS's ResidualQuantizer with six codebooks of its own (1,536 vectors), quantised principal components.
 
 `bits…` are means over the kinds of frames with a beam of 5. `shipped` uses the first stages of the shipped
-tokenizer; `short_training` the first stages of one of 12 stages that was refined for 3 epochs, an eighth of what the
-shipped one had; FAISS uses the first of 12 codebooks.""",
+tokenizer; `short_training`, for more bits than it has, those of one of 12 stages that was refined for 3 epochs, an
+eighth of what the shipped one had. FAISS uses the first of 12 codebooks.""",
 }
 
 

@@ -218,13 +218,14 @@ def _training_step(device: torch.device, prefix: str) -> dict[str, float]:
     from dfe_lib.data.displays import sample_displays
     from dfe_lib.space import ICT53
     from dfe_lib.tokens.model import RVQVAE, ModelConfig
+    from dfe_lib.tokens.start import start
 
     config = ModelConfig()
     psi = torch.from_numpy(sample_displays(BATCH, np.random.default_rng(0))).to(device)
     torch.manual_seed(0)
     ours, theirs = RVQVAE(ICT53, config).to(device).train(), RVQVAE(ICT53, config).to(device).train()
     x = psi @ ours.encoder.whitener
-    ours.quantizer.start(x, torch.Generator().manual_seed(0))
+    ours.quantizer.assign(*start(x, config.codes, config.stages, torch.Generator().manual_seed(0)))
     settings = {"num_quantizers": config.stages, "codebook_size": config.codes, "shared_codebook": True}
     peer = ResidualVQ(dim=ICT53.dimension, **settings).to(device).train()
     optimizers = [torch.optim.Adam(ours.parameters()), torch.optim.Adam(theirs.encoder.parameters())]

@@ -12,6 +12,7 @@ import torch
 from dfe_lib.analysis.fidelity import rms_error
 from dfe_lib.space import ICT53, ExpressionSpace
 from dfe_lib.tokens.quantizer import ResidualQuantizer
+from dfe_lib.tokens.start import start, start_unshared
 from dfe_lib.tokens.training import TrainingConfig, train
 
 VARIANTS: dict[str, dict[str, float]] = {
@@ -80,12 +81,14 @@ def sharing(
     """
     rows = []
     x, y = (torch.from_numpy((p @ space.whitener).astype(np.float32)) for p in (psi, held_out))
-    for name, shared in {"shared": True, "unshared": False}.items():
+    for name, begin in {"shared": start, "unshared": start_unshared}.items():
         for seed in seeds:
-            quantizer = ResidualQuantizer(space.dimension, config.codes, config.stages, shared).eval()
+            quantizer = ResidualQuantizer(
+                space.dimension, config.codes, config.stages, name == "shared"
+            ).eval()
             generator = torch.Generator().manual_seed(seed)
             kept = torch.randperm(len(x), generator=generator)[: config.start_frames]
-            quantizer.start(x[kept], generator)
+            quantizer.assign(*begin(x[kept], config.codes, config.stages, generator))
             with torch.no_grad():
                 left = y - quantizer.decode(quantizer.encode(y))
             error = float(left.double().square().sum(dim=1).sqrt().mean())

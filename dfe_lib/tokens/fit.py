@@ -76,8 +76,8 @@ class Run:
         self.penalties = Penalties(self._displacements(displacements), self.model.unwhitener, weights)
         quantizer = self.model.quantizer
         x = sample.to(self.device) @ self.model.encoder.whitener
-        codebook, gains = start(x, config.codes, config.stages, torch.Generator().manual_seed(config.seed))
-        self._set(codebook, gains)
+        generator = torch.Generator().manual_seed(config.seed)
+        quantizer.assign(*start(x, config.codes, config.stages, generator))
         self.sums = Sums(config.codes, space.dimension, config.stages, config.memory, self.device)
         self.counts = torch.zeros_like(quantizer.usage)
         self.totals: dict[str, float] = {}
@@ -91,11 +91,6 @@ class Run:
                 f"displacements have shape {np.shape(values)}, need ({self.space.dimension}, V, 3)"
             )
         return torch.as_tensor(values, dtype=torch.float32, device=self.device)
-
-    @torch.no_grad()
-    def _set(self, codebook: torch.Tensor, gains: torch.Tensor) -> None:
-        self.model.quantizer.codebook.copy_(codebook)
-        self.model.quantizer.log_gains.copy_(gains.log())
 
     # Phases and steps
 
@@ -186,7 +181,7 @@ class Run:
             self.sums.memory = c.memory * (0.2 + 0.8 * epoch / self.epochs["refine"])
             self.sums.add(x, codes, codebook, gains, self.team)
             wanted = self.penalties if any(self.penalties.weights) else None
-            self._set(*self.sums.refit(codebook, gains, wanted))
+            quantizer.assign(*self.sums.refit(codebook, gains, wanted))
             if epoch < SETTLE * self.epochs["refine"]:
                 self._split(missed, codes, [c.seed, 1, epoch, step])
         return parts, codes

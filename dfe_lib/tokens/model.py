@@ -203,20 +203,10 @@ class RVQVAE(nn.Module):
         """(n, d) ψ̂ of (n, s) codes; fewer columns decode as a prefix."""
         return self.quantizer.decode(codes) @ self.unwhitener
 
-    def forward(
-        self, psi: torch.Tensor, mask: torch.Tensor | None = None, searched: bool = False, width: int = 1
-    ) -> Output:
-        """Quantise (n, d) coefficients.
-
-        Parameters
-        ----------
-        mask : (n,) bool, True where a row counts.
-        searched : leave the encoder out: codes by search on the templates.
-        width : beam width of that search.
-        """
+    def forward(self, psi: torch.Tensor, mask: torch.Tensor | None = None) -> Output:
+        """Quantise (n, d) coefficients; ``mask`` (n,) bool is True where a row counts."""
         x = psi @ self.encoder.whitener
-        z = x if searched else self.encoder(psi)
-        quantized = self.quantizer(z, mask, width)
+        quantized = self.quantizer(self.encoder(psi), mask)
         error = (x - quantized.values).square().sum(dim=1)
         return Output(quantized, error if mask is None else torch.where(mask, error, 0.0))
 

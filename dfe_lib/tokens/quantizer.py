@@ -93,28 +93,34 @@ class ResidualQuantizer(nn.Module):
         self.log_gains.requires_grad_(not frozen)
         return self
 
-    def encode(self, z: torch.Tensor, stages: int | None = None, width: int = 1) -> torch.Tensor:
-        """(n, stages) int64 codes of (n, L) vectors, greedy or by a beam of ``width``; no gradient."""
+    @torch.no_grad()
+    def assign(self, codebook: torch.Tensor, gains: torch.Tensor) -> ResidualQuantizer:
+        """Take over values, e.g. of :func:`dfe_lib.tokens.start.start`; all gains are relative to the first."""
+        self.codebook.copy_(codebook)
+        self.log_gains.copy_(gains.log())
+        return self
+
+    def encode(self, z: torch.Tensor, stages: int | None = None) -> torch.Tensor:
+        """(n, stages) int64 codes of (n, L) vectors, each the best for what is left; no gradient."""
         stages = self._check_stages(self.stages if stages is None else stages)
         with torch.no_grad():
             codebook = self.codebook if self.shared else self.codebook[: stages * self.codes]
-            return search(z, codebook, self.gains[:stages], width, shared=self.shared)
+            return search(z, codebook, self.gains[:stages], shared=self.shared)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """(n, L) values of (n, s) codes; fewer columns than stages decode as a prefix."""
         return self._terms(codes).sum(dim=1)
 
-    def forward(self, z: torch.Tensor, mask: torch.Tensor | None = None, width: int = 1) -> Quantized:
+    def forward(self, z: torch.Tensor, mask: torch.Tensor | None = None) -> Quantized:
         """Quantise (n, L) vectors.
 
         Parameters
         ----------
         mask : (n,) bool, True where a row counts. Other rows get code -1 and value 0 and touch nothing.
-        width : beam width of the search.
         """
         if mask is not None and not bool(mask.all()):
-            return self._masked(z, mask, width)
-        codes = self.encode(z, width=width)
+            return self._masked(z, mask)
+        codes = self.encode(z)
         terms = self._terms(codes)  # (n, S, L)
         values = terms.sum(dim=1)
         # The distance from z to its sum after every stage: each pulls z to what it chose, none is cut off.
@@ -125,12 +131,12 @@ class ResidualQuantizer(nn.Module):
         # z − z is 0, so values keep their bits; its gradient is the identity.
         return Quantized(values + (z - z.detach()), codes, commitment)
 
-    def _masked(self, z: torch.Tensor, mask: torch.Tensor, width: int) -> Quantized:
+    def _masked(self, z: torch.Tensor, mask: torch.Tensor) -> Quantized:
         if mask.shape != z.shape[:1]:
             raise InputError(f"the mask has shape {tuple(mask.shape)}, but {tuple(z.shape[:1])} is needed")
         if not bool(mask.any()):
             raise InputError("the mask leaves no frame to quantise")
-        kept = self(z[mask], width=width)
+        kept = self(z[mask])
         values = torch.zeros_like(z).index_put((mask.nonzero(as_tuple=True)[0],), kept.values)
         codes = torch.full((len(z), self.stages), -1, dtype=torch.long, device=z.device)
         codes[mask] = kept.codes
@@ -148,46 +154,6 @@ class ResidualQuantizer(nn.Module):
                 f"this quantiser has {self.stages} stages, got {stages}; allowed: 1 to {self.stages}"
             )
         return stages
-
-    @torch.no_grad()
-    def start(self, x: torch.Tensor, generator: torch.Generator, rounds: int = 3, steps: int = 8) -> None:
-        """Set codebook and gains from data: k-means on the residuals of all stages, brought to one scale.
-
-        Parameters
-        ----------
-        x : (n, L) vectors, n ≥ K; a sample of the training data.
-        rounds : how often the residuals are taken anew with the codebook just found.
-        steps : Lloyd steps per round.
-        """
-        if len(x) < self.codes:
-            raise InputError(
-                f"{len(x)} frames cannot start {self.codes} codes; give more frames or fewer codes"
-            )
-        book, unit = kmeans(x, self.codes, generator, steps), torch.ones(1, device=x.device)
-        for _ in range(rounds if self.stages > 1 and self.shared else 0):
-            pool, residual, gain = [x], x, unit
-            for s in range(1, self.stages):
-                residual = residual - gain * book[search(residual, book, gain)[:, 0]]
-                gain = self._set_gain(s, residual, x)
-                pool.append(residual / gain)
-            pool = torch.cat(pool)
-            keep = torch.randperm(len(pool), generator=generator)[: 2 * len(x)].to(x.device)
-            book = kmeans(pool[keep], self.codes, generator, steps)
-        if self.shared:
-            self.codebook.copy_(book)
-            return
-        books, residual, gain = [book], x, unit
-        for s in range(1, self.stages):
-            residual = residual - gain * books[-1][search(residual, books[-1], gain)[:, 0]]
-            gain = self._set_gain(s, residual, x)
-            books.append(kmeans(residual / gain, self.codes, generator, steps))
-        self.codebook.copy_(torch.cat(books))
-
-    def _set_gain(self, stage: int, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """(1,) the gain that brings what is left at a stage to the scale of the frames."""
-        gain = (residual.square().mean() / x.square().mean()).sqrt().clamp_min(1e-4)
-        self.log_gains[stage] = gain.log() + self.log_gains[0]
-        return gain[None]
 
     @torch.no_grad()
     def replace_dead(self, x: torch.Tensor, below: int, generator: torch.Generator) -> torch.Tensor:

@@ -35,8 +35,7 @@ def start(
     ------
     InputError : fewer frames than codes.
     """
-    if len(x) < codes:
-        raise InputError(f"{len(x)} frames cannot start {codes} codes; give more frames or fewer codes")
+    _check(x, codes)
     gains = DECAY ** torch.arange(stages, dtype=x.dtype, device=x.device)
     mean = x.mean(dim=0)
     centred = x - mean
@@ -44,8 +43,8 @@ def start(
     for _ in range(ROUNDS if stages > 1 else 0):
         residual, pool, gain = centred, [centred], gains[:1]
         for _ in range(stages - 1):
-            residual = residual - gain * book[search(residual, book, gain)[:, 0]]
-            gain = (residual.square().mean().sqrt() / centred.square().mean().sqrt()).clamp_min(1e-4)[None]
+            residual = _left(residual, book, gain)
+            gain = _scale(residual, centred)
             pool.append(residual / gain)
         pool = torch.cat(pool)
         kept = torch.randperm(len(pool), generator=generator)[: 2 * len(x)].to(x.device)
@@ -53,3 +52,30 @@ def start(
     if stages > 1:
         book = book / gains.square().sum().sqrt()  # the stages together vary as much as the frames do
     return book + mean / gains.sum(), gains
+
+
+def start_unshared(
+    x: torch.Tensor, codes: int, stages: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(S·K, L) codebook and (S,) gains with K codes for each stage alone; parameters as of :func:`start`."""
+    _check(x, codes)
+    residual, books, gains = x, [], []
+    for _ in range(stages):
+        gains.append(_scale(residual, x))
+        books.append(kmeans(residual / gains[-1], codes, generator, STEPS))
+        residual = _left(residual, books[-1], gains[-1])
+    return torch.cat(books), torch.cat(gains)
+
+
+def _check(x: torch.Tensor, codes: int) -> None:
+    if len(x) < codes:
+        raise InputError(f"{len(x)} frames cannot start {codes} codes; give more frames or fewer codes")
+
+
+def _left(residual: torch.Tensor, book: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+    return residual - gain * book[search(residual, book, gain)[:, 0]]
+
+
+def _scale(residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """(1,) the size of what is left, over that of the frames."""
+    return (residual.square().mean().sqrt() / x.square().mean().sqrt()).clamp_min(1e-4)[None]

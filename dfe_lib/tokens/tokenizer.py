@@ -95,9 +95,8 @@ class Tokenizer:
         if encoder is not None:
             tokenizer._encoder = encoder.eval().requires_grad_(False)
             quantizer = ResidualQuantizer(space.dimension, len(templates), len(gains))
-            with torch.no_grad():
-                quantizer.codebook.copy_(torch.from_numpy((templates @ space.whitener).astype(np.float32)))
-                quantizer.log_gains.copy_(torch.from_numpy(gains).log())
+            codebook = torch.from_numpy((templates @ space.whitener).astype(np.float32))
+            quantizer.assign(codebook, torch.from_numpy(gains))
             tokenizer._quantizer = quantizer.freeze().eval()
         return tokenizer
 
