@@ -8,7 +8,7 @@ import torch
 
 from dfe_lib.errors import InputError
 from dfe_lib.tokens import search
-from dfe_lib.tokens.forecast import REMAINDER, beam, forecast
+from dfe_lib.tokens.forecast import REMAINDER, _parts, _search, beam, forecast
 
 
 @pytest.fixture
@@ -40,6 +40,13 @@ def slow_beam(x, codebook, gains, width):
 @pytest.mark.parametrize("width", [1, 2, 5, 50])
 def test_beam_is_the_definition(case, width):
     assert np.array_equal(beam(*case, width).numpy(), slow_beam(*case, width))
+
+
+@pytest.mark.parametrize("width", [1, 5, 50])
+def test_the_kernel_of_other_devices_chooses_alike(case, width):
+    x, codebook, gains = case
+    basis, *parts = _parts(codebook, gains, None)
+    assert torch.equal(_search(x @ basis, *parts, width), beam(*case, width))
 
 
 def test_batches_change_nothing(case):

@@ -91,7 +91,7 @@ class Beam(Greedy):
         for s, window in enumerate(self.windows):
             last = s == stages - 1
             keep = 1 if last else min(self.width, len(flat) // n * (window.stop - window.start))
-            parent, cell, gained = self._children(flat, gained, s, n, keep)
+            parent, cell, gained = _children(flat, gained, self.gains[s], window, keep, self.buffer[:n])
             code = cell - parent * total
             paths[:s, : keep * n] = paths[:s].take(parent, axis=1)
             paths[s, : keep * n] = code - window.start
@@ -104,36 +104,89 @@ class Beam(Greedy):
                 flat = self.now[: keep * n]
         return torch.from_numpy(paths[:, :n].T)
 
-    def _children(self, flat: np.ndarray, gained: np.ndarray, s: int, n: int, keep: int):
-        """The ``keep`` best of ``gained[i] + g_s · flat[i, k]`` over the sums i of each of n frames.
 
-        Returns
-        -------
-        parent : (keep · n,) row of ``flat``, the best of all frames first.
-        cell : (keep · n,) position in the flattened ``flat``.
-        gained : (keep · n,) the value.
-        """
-        sums, total = flat.shape
-        window, gain, cells, frames = self.windows[s], self.gains[s], flat.reshape(-1), np.arange(n)
-        at = flat[:, window].argmax(axis=1)  # the best cell of every sum
-        at += np.arange(window.start, sums * total, total)
-        key = gained + gain * cells.take(at)
-        parent, cell = np.empty((2, keep, n), dtype=np.intp)
-        value = np.empty((keep, n), dtype=flat.dtype)
-        for j in range(keep):
-            best = parent[j]
-            np.multiply(key.reshape(-1, n).argmax(axis=0), n, out=best)
-            best += frames
-            taken = at.take(best, out=cell[j], mode="clip")
-            cells.take(taken, out=value[j], mode="clip")
-            if j + 1 < keep:
-                cells[taken] = -np.inf
-                line = flat.take(best, axis=0, out=self.buffer[:n], mode="clip")
-                following = line[:, window].argmax(axis=1)
-                following += best * total
-                following += window.start
-                at[best] = following
-                key[best] = gained.take(best) + gain * cells.take(following)
-        cells[cell[:-1]] = value[:-1]
-        parent = parent.reshape(-1)
-        return parent, cell.reshape(-1), gained.take(parent) + gain * value.reshape(-1)
+class Ahead:
+    """The sums of which least is forecast to remain, see :mod:`dfe_lib.tokens.forecast`.
+
+    Parameters
+    ----------
+    rows : frames at a time, at most.
+    duals : (S, L + 1, K) tensor; a residual followed by a 1, times this, is the score of each code.
+    weights : (S, L + 1), how much the square of each coordinate of a residual counts; the last not at all.
+    steps : (S, K, L + 1), what taking a code subtracts from a residual; 0 in the last place.
+    width : sums kept.
+    """
+
+    def __init__(
+        self, rows: int, duals: torch.Tensor, weights: torch.Tensor, steps: torch.Tensor, width: int
+    ):
+        self.duals, self.weights, self.steps, self.width = duals, -weights.numpy() / 2, steps.numpy(), width
+        places, total = duals.shape[1:]
+        self.scores = duals.new_empty(width * rows, total)
+        self.buffer = np.empty((rows, total), dtype=self.steps.dtype)
+        # Sum by sum, and frame by frame within.
+        self.left, self.next, self.change = np.empty((3, width * rows, places), dtype=self.steps.dtype)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, S) int64 codes of (n, L) frames."""
+        n, stages, total = len(x), len(self.duals), self.scores.shape[1]
+        left = self.left[:n]
+        left[:, :-1], left[:, -1] = x.numpy(), 1
+        paths = np.empty((stages, self.width * n), dtype=np.int64)
+        for s in range(stages):
+            sums, last = len(left), s == stages - 1
+            torch.mm(torch.from_numpy(left), self.duals[s], out=self.scores[:sums])
+            square = np.multiply(left, left, out=self.change[:sums])
+            keep = 1 if last else min(self.width, sums // n * total)
+            flat, gained = self.scores[:sums].numpy(), square @ self.weights[s]
+            parent, cell, _ = _children(flat, gained, 1, slice(0, total), keep, self.buffer[:n])
+            code = cell - parent * total
+            paths[:s, : keep * n] = paths[:s].take(parent, axis=1)
+            paths[s, : keep * n] = code
+            if not last:
+                change = self.steps[s].take(code, axis=0, out=self.change[: keep * n], mode="clip")
+                left = left.take(parent, axis=0, out=self.next[: keep * n], mode="clip")
+                left -= change
+                self.left, self.next = self.next, self.left
+        return torch.from_numpy(paths[:, :n].T)
+
+
+def _children(flat, gained, gain, window, keep, buffer):
+    """The ``keep`` best of ``gained[i] + gain · flat[i, k]`` over the sums i of each frame and k in a window.
+
+    Parameters
+    ----------
+    flat : (sums, K), sum by sum and frame by frame within; changed and put back.
+    gained : (sums,).
+    buffer : (n, K) for n frames, to write on.
+
+    Returns
+    -------
+    parent : (keep · n,) row of ``flat``, the best of all frames first.
+    cell : (keep · n,) position in the flattened ``flat``.
+    gained : (keep · n,) the value.
+    """
+    (sums, total), n = flat.shape, len(buffer)
+    cells, frames = flat.reshape(-1), np.arange(n)
+    at = flat[:, window].argmax(axis=1)  # the best cell of every sum
+    at += np.arange(window.start, sums * total, total)
+    key = gained + gain * cells.take(at)
+    parent, cell = np.empty((2, keep, n), dtype=np.intp)
+    value = np.empty((keep, n), dtype=flat.dtype)
+    for j in range(keep):
+        best = parent[j]
+        np.multiply(key.reshape(-1, n).argmax(axis=0), n, out=best)
+        best += frames
+        taken = at.take(best, out=cell[j], mode="clip")
+        cells.take(taken, out=value[j], mode="clip")
+        if j + 1 < keep:
+            cells[taken] = -np.inf
+            line = flat.take(best, axis=0, out=buffer, mode="clip")
+            following = line[:, window].argmax(axis=1)
+            following += best * total
+            following += window.start
+            at[best] = following
+            key[best] = gained.take(best) + gain * cells.take(following)
+    cells[cell[:-1]] = value[:-1]
+    parent = parent.reshape(-1)
+    return parent, cell.reshape(-1), gained.take(parent) + gain * value.reshape(-1)
