@@ -39,7 +39,8 @@ FAISS's of 16.
 
 `peak_mb_…` is the memory of one call beyond its frames and codes. `stream_…` encodes frames that pass by in
 chunks, in a process of its own. `training_…` is one step of the whole model on 1,024 frames beside the same encoder
-with ResidualVQ; `training_quantiser_…` is that with the time of the encoder alone taken off both.""",
+with ResidualVQ; `training_quantiser_alone_…` is forward and backward of the two quantisers without it. Nearly all of
+our step is the encoder (`training_share_of_encoder`), so no faster quantiser could shorten it much.""",
     "quality": """RMS error in mm on frames that nothing here has learned from: random displays, a simulated cohort,
 every third ten seconds of an ARKit recording (`range_of_motion`), and actors read by the regressor (`news`).
 Everybody learned from the same frames and spends 48 bits a frame: the shipped tokenizer (256 templates for all six

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from dfe_lib.bench.peers import Faiss, residual_vq
+from dfe_lib.bench.steps import training_step
 from dfe_lib.bench.timing import best, in_new_process, interleaved, threads
 
 FRAMES, CODES, STAGES = 65_536, 256, 8
 DIMENSIONS = (53, 128)
 THREADS = 2
-BATCH = 1024  # of a training step; the default of training
 SCALES = (100_000, 1_000_000, 10_000_000)
 NOT_MEASURED = "not measured"
 
@@ -33,7 +33,7 @@ def tokens() -> dict[str, float | str]:
     with threads(THREADS):
         for d in DIMENSIONS:
             rows |= {f"d{d}_{name}": value for name, value in _encoding(d).items()}
-        rows |= _shipped() | _training_step(torch.device("cpu"), "training")
+        rows |= _shipped() | training_step(torch.device("cpu"), "training")
     return rows | _parts() | _memory() | _scale() | _gpu()
 
 
@@ -211,55 +211,6 @@ def _scale() -> dict[str, float]:
     }
 
 
-def _training_step(device: torch.device, prefix: str) -> dict[str, float]:
-    """Forward, backward and Adam step of the model, and of the same network with a peer's quantiser."""
-    from vector_quantize_pytorch import ResidualVQ
-
-    from dfe_lib.data.displays import sample_displays
-    from dfe_lib.space import ICT53
-    from dfe_lib.tokens.model import RVQVAE, ModelConfig
-    from dfe_lib.tokens.start import start
-
-    config = ModelConfig()
-    psi = torch.from_numpy(sample_displays(BATCH, np.random.default_rng(0))).to(device)
-    torch.manual_seed(0)
-    ours, theirs = RVQVAE(ICT53, config).to(device).train(), RVQVAE(ICT53, config).to(device).train()
-    x = psi @ ours.encoder.whitener
-    ours.quantizer.assign(*start(x, config.codes, config.stages, torch.Generator().manual_seed(0)))
-    settings = {"num_quantizers": config.stages, "codebook_size": config.codes, "shared_codebook": True}
-    peer = ResidualVQ(dim=ICT53.dimension, **settings).to(device).train()
-    optimizers = [torch.optim.Adam(ours.parameters()), torch.optim.Adam(theirs.encoder.parameters())]
-
-    def our_step() -> None:
-        out = ours(psi)
-        _descend(out.squared_error.mean() + 0.5 * out.quantized.commitment.sum(), optimizers[0])
-
-    def their_step() -> None:
-        values, _, commitment = peer(theirs.encoder(psi)[None])
-        _descend((x - values[0]).square().sum(dim=1).mean() + commitment.sum(), optimizers[1])
-
-    def encoder_alone() -> None:
-        _descend((x - theirs.encoder(psi)).square().sum(dim=1).mean(), optimizers[1])
-
-    t = interleaved({"ours": our_step, "theirs": their_step, "encoder": encoder_alone}, 5)
-    return {
-        f"{prefix}_frames_per_s": BATCH / t["ours"],
-        f"{prefix}_rvq_frames_per_s": BATCH / t["theirs"],
-        f"{prefix}_encoder_alone_frames_per_s": BATCH / t["encoder"],
-        f"{prefix}_relative_to_rvq": t["theirs"] / t["ours"],
-        f"{prefix}_quantiser_relative_to_rvq": (t["theirs"] - t["encoder"])
-        / max(t["ours"] - t["encoder"], 1e-9),
-    }
-
-
-def _descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    if loss.device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def _gpu() -> dict[str, float | str]:
     """Encoding and a training step on a GPU, beside the peer that runs there, where there is one."""
     if not torch.cuda.is_available():
@@ -289,5 +240,5 @@ def _gpu() -> dict[str, float | str]:
         "gpu_greedy_relative_to_rvq": rvq / greedy,
         "gpu_greedy_time_over_product": greedy / product,
         "gpu_greedy_gb_per_s": moved / greedy / 1e9,
-        **_training_step(torch.device("cuda"), "gpu_training"),
+        **training_step(torch.device("cuda"), "gpu_training"),
     }
