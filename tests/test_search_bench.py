@@ -2,18 +2,37 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
 from dfe_lib import bench
 from dfe_lib.bench.report import markdown
 from dfe_lib.bench.timing import interleaved
 from dfe_lib.errors import ConfigError
+from dfe_lib.tokens import search
 
 
 def test_works_are_taken_by_turns():
     order = []
     taken = interleaved({name: lambda name=name: order.append(name) for name in "ab"}, 2)
     assert order == ["a", "b", "a", "b"] and set(taken) == {"a", "b"} and min(taken.values()) >= 0
+
+
+def test_the_faiss_peer_is_given_what_we_have(rng):
+    pytest.importorskip("faiss", reason="faiss-cpu is a development dependency")
+    from dfe_lib.bench.peers import Faiss
+
+    x, book = (rng.normal(size=shape).astype(np.float32) for shape in ((200, 7), (32, 7)))
+    gains = np.array([1.0, 0.6, 0.3], np.float32)
+    peer = Faiss(gains[:, None, None] * book)  # 5 bits a code: not one byte
+    codes = search.search(*map(torch.from_numpy, (x, book, gains)), width=4)
+    assert np.array_equal(peer.encode(x, 4), codes.numpy())
+    rebuilt = (gains[:, None] * book[codes.numpy()]).sum(axis=1)
+    assert peer.decode(codes.numpy()) == pytest.approx(rebuilt, abs=1e-5)
+    own = Faiss.trained(x, 3, 32)
+    assert own.books.shape == (3, 32, 7)
+    assert np.square(x - own.decode(own.encode(x))).mean() < np.square(x - rebuilt).mean()
 
 
 def test_one_suite_leaves_the_figures_of_the_other(tmp_path, monkeypatch):
