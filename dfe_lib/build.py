@@ -71,16 +71,25 @@ def expression_regressor(folder: Path) -> dict:
     from dataclasses import asdict
 
     from dfe_lib.face.align import reference
+    from dfe_lib.face.benchmark import render_benchmark
     from dfe_lib.face.evaluation import agreement
+    from dfe_lib.face.realfaces import actors
     from dfe_lib.face.renders import render_frames
-    from dfe_lib.face.training import HELD_OUT, TRAIN, RegressorConfig, train_regressor
+    from dfe_lib.face.training import HELD_OUT, SHARED, TRAIN, RegressorConfig, ablation, train_regressor
 
     renders, held_out = render_frames(TRAIN), render_frames(HELD_OUT)
     config = RegressorConfig()
     regressor = train_regressor(renders, reference(), config)
-    psi = regressor.predict(held_out.landmarks, held_out.subject, held_out.neutral)
-    shown = ~held_out.neutral
-    figures = agreement(held_out.psi[shown], psi[shown])
+    figures = render_benchmark(held_out, render_frames(SHARED), regressor).card()
+    rows = []
+    for what, variant in {
+        "as shipped": regressor,
+        **ablation(regressor, renders, reference(), config),
+    }.items():
+        psi = variant.predict(held_out.landmarks, held_out.subject, held_out.neutral)
+        found = agreement(held_out.psi[~held_out.neutral], psi[~held_out.neutral])
+        rows.append({"what": what, "mean_r": round(found["mean_r"], 3)})
+        rows[-1]["actors_r"] = round(float(actors(variant)[0]["ours"].mean()), 3)
     card = {
         "kind": "expression-regressor",
         "what": "Aligned, neutral-centred landmarks (mm) to the 53 coefficients of ict53 and their standard deviation: "
@@ -88,7 +97,8 @@ def expression_regressor(folder: Path) -> dict:
         "made_from": f"{len(renders.psi)} {_RENDERED}; unlabelled clips of Intel IoT DevKit sample-videos (CC BY 4.0)",
         "rebuild": "dfe build expression-regressor",
         "training": asdict(config),
-        "held_out_renders": {"frames": int(shown.sum()), "subjects": HELD_OUT.subjects, **figures},
+        "held_out_renders": figures,
+        "ablation": rows,
         "limits": "Rendered faces are not people: see notebook 01 for the agreement on real actors.",
     }
     tensors = {k: getattr(regressor, k) for k in regressor.__dataclass_fields__}

@@ -36,7 +36,7 @@ def test_a_clip_becomes_a_complete_frame_table(mirror, landmarker, tmp_path):
     psi = frames.psi(table, ICT53.names)
     assert psi.shape == (23, 53) and np.isfinite(psi).all() and ICT53.norm(psi).max() < 20
     assert set(frames.POSE) <= set(table.columns) and np.ptp(table["pose_yaw"]) > 5
-    assert table.attrs["frames_per_second"] > 0 and "percentile" in table.attrs["neutral"]
+    assert table.attrs["frames_per_second"] > 0 and "least expressive" in table.attrs["neutral"]
     back = frames.read(frames.write(table, tmp_path / "t.parquet"))
     np.testing.assert_array_equal(frames.psi(back), psi)
 

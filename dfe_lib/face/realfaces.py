@@ -95,8 +95,8 @@ def consistency(pairs: int = 8) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["faces", "face_px", "change", "frames", "error", "r", "mean_r"])
 
 
-def actors() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Agreement with other tools on the actors of pyfeat-news.
+def actors(regressor: ExpressionRegressor | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Agreement with other tools on the actors of pyfeat-news, of the shipped regressor or another one.
 
     Returns
     -------
@@ -115,8 +115,9 @@ def actors() -> tuple[pd.DataFrame, pd.DataFrame]:
 
     news = read_news()
     clip = news.frames["recording"].to_numpy()
+    regressor = regressor or ExpressionRegressor.load()
     psi = {
-        "ours": ExpressionRegressor.load().predict(frames.landmarks(news.frames), recordings=clip),
+        "ours": regressor.predict(frames.landmarks(news.frames), recordings=clip),
         "MediaPipe": to_ict53(news.blendshapes.to_numpy(), news.blendshapes.columns),
     }
     agreement = au_agreement(psi["ours"], news.aus, clip).rename(columns={"r": "ours"})

@@ -47,7 +47,8 @@ class ExpressionRegressor:
     neutral : (478, 3) float32, mm: aligned landmarks of the population's neutral face.
     neutral_spread : (53,) float32: standard deviation over people of what their neutral faces would measure.
     basis : (1434, k) float32, per mm: the directions that are looked at.
-    linear : (k, 53) float32: the linear share of ψ.
+    linear : (k, 53) float32: ψ by ridge regression alone; it also tells which frames are neutral.
+    linear_share : (1,) float32: its share of ψ.
     hidden_1, hidden_2 : (k, h) and (h, h) float32, with bias_1, bias_2 (h,): two layers of rectified units.
     output : (h, 53) float32, offset (53,): the network's share of ψ; the offset makes the neutral face exactly 0.
     log_sd : (h, 53) float32, log_sd_0 (53,): logarithm of the standard deviation of ψ.
@@ -57,6 +58,7 @@ class ExpressionRegressor:
     neutral_spread: np.ndarray
     basis: np.ndarray
     linear: np.ndarray
+    linear_share: np.ndarray
     hidden_1: np.ndarray
     bias_1: np.ndarray
     hidden_2: np.ndarray
@@ -180,6 +182,7 @@ class ExpressionRegressor:
             active = active @ self.hidden_2
             active += self.bias_2
             np.maximum(active, 0, out=active)
+            seen *= self.linear_share
             psi[rows] = seen @ self.linear
             psi[rows] += active @ self.output
             psi[rows] -= self.offset
@@ -198,7 +201,7 @@ class ExpressionRegressor:
             return everybody
         psi = (
             (points - everybody) @ self.basis @ self.linear
-        )  # the linear share alone: it does not depend on a neutral
+        )  # not the network, which is at home near the neutral face
         low = np.quantile(psi, NEUTRAL_QUANTILE, axis=0).astype(np.float32)
         calm = np.argsort(ICT53.norm(psi - low), kind="stable")[: max(1, round(NEUTRAL_SHARE * len(psi)))]
         mean = points[calm].mean(axis=0)
@@ -258,6 +261,7 @@ def _read(path: str | Path) -> ExpressionRegressor:
         "neutral_spread": (d,),
         "basis": (_SIZE, k),
         "linear": (k, d),
+        "linear_share": (1,),
         "hidden_1": (k, h),
         "bias_1": (h,),
         "hidden_2": (h, h),

@@ -35,7 +35,7 @@ _SHARD = 20  # subjects
 class RenderConfig:
     """How many frames of how many simulated subjects."""
 
-    subjects: int = 1800  # more subjects help more than more frames of each, and twice as many still help
+    subjects: int = 2400  # more subjects help more than more frames of each, and twice as many still help
     neutral_frames: int = 3  # averaged: one neutral detection alone is noisy
     expressive_frames: int = 13
     size: int = 288  # px; faces fill 45–85 % of it, and four in ten pictures are made smaller
