@@ -102,7 +102,7 @@ def test_who_smiles_all_the_time_still_smiles(regressor):
     """No frame is neutral, but no person's neutral face is a full smile either."""
     psi = np.tile(ICT53.vector(mouthSmile_L=1.0, mouthSmile_R=1.0), (60, 1))
     found = regressor.predict(picture(load_morphable("face478").vertices(psi)))
-    assert found[:, ICT53.names.index("mouthSmile_L")].min() > 0.3
+    assert found[:, ICT53.names.index("mouthSmile_L")].min() > 0.25  # of 0.65
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ NEUTRAL_QUANTILE = 0.1
 NEUTRAL_SHARE = 0.2
 # A neutral that lies further from the population's than this many standard deviations of people's neutral faces is an
 # expression that lasts (someone smiles through the whole clip), and is cut there. No cost on held-out renders.
-NEUTRAL_LIMIT = 4.0
+NEUTRAL_LIMIT = 2.5
 # The population's neutral counts as much as this many frames, so that a photograph is measured against it alone.
 PRIOR_FRAMES = 5.0
 # Marked frames are few and each detection is noisy, so the estimate from the whole recording goes along and counts as
@@ -67,7 +67,9 @@ class ExpressionRegressor:
     offset: np.ndarray
     log_sd: np.ndarray
     log_sd_0: np.ndarray
-    NEUTRAL = "estimated per recording: its least expressive frames, within 4 sd of the population's neutral"
+    NEUTRAL = (
+        "estimated per recording: its least expressive frames, within 2.5 sd of the population's neutral"
+    )
 
     @staticmethod
     def load(path: str | Path | None = None) -> ExpressionRegressor:

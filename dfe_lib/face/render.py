@@ -71,7 +71,7 @@ class Renderer:
         self._region = find_regions(head)
         self._look: Appearance | None = None
         self._person = head.neutral
-        self._plotter.show(auto_close=False, interactive=False, jupyter_backend="none")
+        self._plotter.render()  # opens the window; show() would put a picture into a notebook
 
     def __enter__(self) -> Renderer:
         return self

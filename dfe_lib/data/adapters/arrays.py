@@ -20,7 +20,9 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 def natural(name: str) -> tuple:
     """Sort key that counts: ``frame2`` before ``frame10``."""
-    return tuple(int(part) if part.isascii() and part.isdecimal() else part for part in re.split(r"([0-9]+)", name))
+    return tuple(
+        int(part) if part.isascii() and part.isdecimal() else part for part in re.split(r"([0-9]+)", name)
+    )
 
 
 def read_npy(path: str | Path) -> np.ndarray:
