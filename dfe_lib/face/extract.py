@@ -25,7 +25,7 @@ from dfe_lib import __version__, frames
 from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker
-from dfe_lib.face.regressor import ExpressionRegressor
+from dfe_lib.face.regressor import NEUTRAL_SAMPLE, ExpressionRegressor
 from dfe_lib.face.sampling import EvenSample
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
 from dfe_lib.face.video import Frame, ahead, probe
@@ -33,7 +33,6 @@ from dfe_lib.face.video import frames as decode
 from dfe_lib.space import ICT53
 
 PART = 512  # rows at a time, 3 MB of landmarks: enough to fill the matrix products, little to hold
-NEUTRAL_SAMPLE = 2048  # at most so many frames, evenly spread, say what a recording's neutral face is
 ESTIMATED, POPULATION = "estimated", "population"
 _POINTS = (frames.N_LANDMARKS, 3)
 
