@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from dfe_lib import cli
+from dfe_lib import cli, frames
 from dfe_lib.data.adapters import pickles
 from dfe_lib.data.adapters.flame import flame_space, load_flame
 from dfe_lib.data.adapters.pickles import Inert, array, read_pickle
@@ -500,7 +500,9 @@ def test_the_command_writes_mm_with_the_file_and_refuses_the_other_space(tmp_pat
     settings.write_text(
         "{codes: 8, stages: 2, joint_epochs: 1, refine_epochs: 0, follow_epochs: 0, width: 16, layers: 1, device: cpu}"
     )
-    code, said = dfe("train", with_file, "--out", tmp_path / "tok", "--config", settings)
+    second = tmp_path / "second.parquet"  # another person: one is held out
+    frames.write(frames.read(with_file).assign(recording="second"), second)
+    code, said = dfe("train", with_file, second, "--out", tmp_path / "tok", "--config", settings)
     assert code == 0, said
     assert "rms_mm" in (tmp_path / "tok" / "history.csv").read_text()
     code, said = dfe("encode", with_file, "--tokenizer", tmp_path / "tok", "--out", tmp_path / "e.parquet")
