@@ -6,6 +6,7 @@ run goes on where it stopped. Every random draw depends on the seed, the subject
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import multiprocessing
@@ -115,7 +116,9 @@ def render_frames(config: RenderConfig, progress: bool = True, workers: int | No
 
 @lru_cache(maxsize=1)
 def _tools(size: int) -> tuple[Renderer, Landmarker]:
-    return Renderer(load_head(), size), Landmarker(blendshapes=True, max_faces=1)
+    landmarker = Landmarker(blendshapes=True, max_faces=1)
+    atexit.register(landmarker.close)  # kept for all shards; left to the interpreter's end it complains
+    return Renderer(load_head(), size), landmarker
 
 
 def _make(shard: tuple[RenderConfig, Path, int]) -> None:
