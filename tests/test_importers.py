@@ -109,7 +109,7 @@ def test_arrays_that_are_none_are_refused(tmp_path, values, says):
     if isinstance(values, bytes):
         file.write_bytes(values)
     else:
-        np.save(file, values, allow_pickle=True)
+        np.save(file, values)
     with pytest.raises(InputError, match=says):
         read_emoca(tmp_path / "EMOCA")
 
@@ -124,7 +124,7 @@ class Bomb:
 
 def test_a_pickle_within_an_array_file_is_not_run(tmp_path):
     file = emoca(tmp_path / "EMOCA", ["a"]) / "a" / "exp.npy"
-    np.save(file, np.array([Bomb(tmp_path / "ran")], dtype=object), allow_pickle=True)
+    np.save(file, np.array([Bomb(tmp_path / "ran")], dtype=object))
     with pytest.raises(InputError, match="never read"):
         read_emoca(tmp_path / "EMOCA")
     assert not (tmp_path / "ran").exists()

@@ -31,8 +31,8 @@ NEUTRAL_LIMIT = 2.5
 # The population's neutral counts as much as this many frames, so that a photograph is measured against it alone.
 PRIOR_FRAMES = 5.0
 # Marked frames are few and each detection is noisy, so the estimate from the whole recording goes along and counts as
-# this many marked frames. With three of them, held-out renders: variance explained 0.711 against 0.703 without it,
-# and who it is can be told from ψ 3.4 times as often as by chance, against 8.3 times.
+# this many marked frames. With three of them, on held-out renders and an earlier training: variance explained 0.711
+# against 0.703 without it, and who it is told from ψ 3.4 times as often as by chance, against 8.3 times.
 ESTIMATE_FRAMES = 3.0
 # At most so many frames, evenly spread, are looked at for a neutral face: enough, however long the recording.
 NEUTRAL_SAMPLE = 2048

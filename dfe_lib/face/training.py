@@ -44,19 +44,19 @@ TAUGHT = ("browInnerUp", "browOuterUp", "browDown", "eyeWide", "eyeBlink", "eyeL
 class RegressorConfig:
     """How the regressor is trained. Chosen on held-out renders and on real actors; the card holds the ablation."""
 
-    components: int = 128  # 96 lose a little, 160 gain nothing
-    floor_mm: float = 0.5  # landmark noise of real faces beyond that of renders; 0.2 transfers worse
+    components: int = 128  # not tuned: a compromise with speed
+    floor_mm: float = 0.5  # landmark noise of real faces beyond that of renders; 0.2 was no better
     linear_penalty: float = 0.1  # of the whitened components, per frame
     pairs: int = 160  # mirror pairs of hidden units in each of two layers; speed allows no more
     noise: float = 0.5  # of the whitened components: pose and detection noise has 1 to 2
     dropout: float = 0.05
-    epochs: int = 40  # 14 are 0.03 worse on renders
+    epochs: int = 40  # 14 were some 0.02 worse on renders
     batch: int = 512
     real_batch: int = 96  # frames of real clips beside each batch of renders
-    real_weight: float = 1.5  # of their loss: 0 gives 0.015 less on real actors
+    real_weight: float = 1.5  # of their loss: 0: see the card's ablation
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    network_share: float = 0.7  # of ψ; the linear map has the rest. 1 loses 0.1 on real actors
+    network_share: float = 0.7  # of ψ; the linear map has the rest. 1: see the card's ablation
     calibration_subjects: float = 0.1  # of the subjects: kept from the network, for its sd
     seed: int = 0
 
