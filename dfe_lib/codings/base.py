@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from dfe_lib import artefacts
 from dfe_lib.codings.dictionary import coordinate_descent
+from dfe_lib.codings.grid import Grid
+from dfe_lib.codings.store import load_coding, save_coding
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 
-KIND = "coding"
 UNDETECTED = -1
 _MAX_LEVELS = 1024  # finer grids cost bits and no longer change the error
 
@@ -45,43 +45,6 @@ class Coding(Protocol):
     def encode(self, psi: np.ndarray) -> np.ndarray: ...
 
     def decode(self, codes: np.ndarray) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Uniform levels per unit: unit j takes the values ``low[j] + i · step[j]``, i = 0 … levels[j] − 1.
-
-    Attributes
-    ----------
-    low, high : (k,) float64, ends of the range in units of the coefficient.
-    levels : (k,) int64, at least 2 each.
-    """
-
-    low: np.ndarray
-    high: np.ndarray
-    levels: np.ndarray
-
-    @property
-    def step(self) -> np.ndarray:
-        return (self.high - self.low) / (self.levels - 1)
-
-    @property
-    def bits(self) -> float:
-        return float(np.log2(self.levels).sum())
-
-    def quantise(self, values: np.ndarray) -> np.ndarray:
-        """Nearest level of each (n, k) value, (n, k) int16; values beyond the range take its end."""
-        step = np.where(self.step > 0, self.step, 1.0)
-        index = np.rint((np.clip(values, self.low, self.high) - self.low) / step)
-        return index.astype(np.int16)
-
-    def values(self, codes: np.ndarray) -> np.ndarray:
-        """(n, k) float64 values of (n, k) levels.
-
-        >>> Grid(np.zeros(1), np.ones(1), np.array([6])).values(np.array([[5], [1]])).ravel().tolist()
-        [1.0, 0.2]
-        """
-        return self.low + codes * self.step
 
 
 def check_training(psi: np.ndarray, space: ExpressionSpace, at_least: int = 2) -> np.ndarray:
@@ -285,36 +248,3 @@ class LinearCoding:
         coding._templates, coding._offset, coding._l1 = t["templates"], t["offset"], t["l1"]
         coding.grid = Grid(t["low"], t["high"], t["levels"])
         return coding
-
-
-def save_coding(
-    coding: Any, path: str | Path, tensors: dict[str, np.ndarray], parameters: dict[str, Any]
-) -> Path:
-    """Write a fitted coding with the card that :func:`load_coding` checks."""
-    card = {
-        "kind": KIND,
-        "coding": type(coding).__name__,
-        "name": coding.name,
-        "space": coding.space.name,
-        "parameters": parameters,
-        "what": f"{coding.name} coding of expression space {coding.space.name}",
-        "made_from": "expression coefficients chosen by the user",
-        "rebuild": f"dfe_lib.codings.{type(coding).__name__}(…).fit(psi).save(path)",
-    }
-    return artefacts.save(path, tensors, card)
-
-
-def load_coding(kind: str, path: str | Path, space: ExpressionSpace) -> artefacts.Artefact:
-    """Read a coding's artefact and refuse another coding or another space by name.
-
-    Raises
-    ------
-    InputError : see above.
-    """
-    artefact = artefacts.load(Path(path), kind=KIND)
-    card = artefact.card
-    if card.get("coding") != kind or not isinstance(card.get("parameters"), dict):
-        raise InputError(f"{path} holds a {card.get('coding')} coding, but {kind} is needed")
-    if card.get("space") != space.name:
-        raise InputError(f"{path} codes space '{card.get('space')}', but space '{space.name}' was asked for")
-    return artefact

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+BLOCK = 1024  # frames at a time
+
 
 def coordinate_descent(
     targets: np.ndarray,
@@ -35,34 +37,42 @@ def coordinate_descent(
     (n, k) float64.
     """
     k, n = len(atoms), len(targets)
-    low, high, l1 = (np.broadcast_to(np.asarray(v, dtype=np.float64), (k,)) for v in (low, high, l1))
+    bounds = [np.broadcast_to(np.asarray(v, dtype=np.float64), (k,)) for v in (low, high, l1)]
+    step = np.zeros(k) if step is None else step
     gram = atoms @ atoms.T
-    size = np.diag(gram)
-    x = np.clip(np.zeros((n, k)) if start is None else start, low, high).T.copy()  # (k, n)
-    gradient = atoms @ targets.T - gram @ x
-    done = np.empty((k, n))
-    rows = np.arange(n)
+    out = np.zeros((n, k)) if start is None else np.array(start, dtype=np.float64)
+    np.clip(out, bounds[0], bounds[1], out=out)
+    for begin in range(0, n, BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        _descend(out[rows], targets[rows] @ atoms.T, gram, *bounds, step, sweeps, tolerance)
+    return out
+
+
+def _descend(x, products, gram, low, high, l1, step, sweeps, tolerance) -> None:
+    """Sweeps over one block of frames, which stays in the cache; x (n, k) is changed in place."""
+    size = gram.diagonal()
+    rows, here, goal = np.arange(len(x)), x.T.copy(), products.T.copy()  # (k, n): a coordinate is contiguous
+    moving = np.flatnonzero(size > 1e-12)
     for _ in range(sweeps):
         largest = np.zeros(len(rows))
-        for j in np.flatnonzero(size > 1e-12):
-            best = x[j] + gradient[j] / size[j]
+        for j in moving:
+            best = goal[j] - gram[j] @ here
+            best /= size[j]
+            best += here[j]
             if l1[j]:
-                best = np.sign(best) * np.maximum(np.abs(best) - l1[j] / size[j], 0)
+                best -= np.clip(best, -l1[j] / size[j], l1[j] / size[j])
             np.clip(best, low[j], high[j], out=best)
-            if step is not None and step[j] > 0:
+            if step[j] > 0:
                 best = low[j] + np.rint((best - low[j]) / step[j]) * step[j]
-            moved = best - x[j]
-            gradient -= gram[:, j, None] * moved
-            x[j] = best
-            np.maximum(largest, np.abs(moved) * np.sqrt(size[j]), out=largest)
+            np.maximum(largest, np.abs(best - here[j]) * np.sqrt(size[j]), out=largest)
+            here[j] = best
         settled = largest < tolerance
         if settled.all():
             break
         if settled.mean() > 0.3:  # copying pays only when enough frames leave
-            done[:, rows[settled]] = x[:, settled]
-            rows, x, gradient = rows[~settled], x[:, ~settled], gradient[:, ~settled]
-    done[:, rows] = x
-    return done.T
+            x[rows[settled]] = here[:, settled].T
+            rows, here, goal = rows[~settled], here[:, ~settled].copy(), goal[:, ~settled].copy()
+    x[rows] = here.T
 
 
 def learn_dictionary(

@@ -1,115 +1,39 @@
-"""FACS as a coding: action units as fixed deformations, found by non-negative least squares, coded 0–5."""
+"""FACS as a coding: action units as fixed deformations, intensities by bounded least squares, coded 0–5."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from dfe_lib.codings.base import Grid, LinearCoding
+from dfe_lib.codings.action_units import INTENSITIES, action_units, au_basis
+from dfe_lib.codings.base import LinearCoding
+from dfe_lib.codings.bounded import bounded_least_squares
+from dfe_lib.codings.grid import Grid
+from dfe_lib.codings.published import published_basis
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ICT53, ExpressionSpace
 
-INTENSITIES = 6  # absent, then A to E, written 0–5 as OpenFace and the coders' manual do
-
-
-@dataclass(frozen=True)
-class ActionUnit:
-    """One action unit and the coefficients that it moves at intensity E (5)."""
-
-    number: int
-    name: str
-    moves: dict[str, float]  # ARKit-like names without side; both sides move alike
-
-
-# Our own reading of the FACS definitions in terms of the ARKit shapes. Where ARKit has a shape of the same
-# meaning it is taken at 1; units without one (11, 23, 25) are approximated by shapes whose skin they move.
-# In a set that also has those shapes' own units, such a unit adds nothing and its intensity is not unique.
-ACTION_UNITS: dict[int, ActionUnit] = {
-    unit.number: unit
-    for unit in (
-        ActionUnit(1, "inner brow raiser", {"browInnerUp": 1.0}),
-        ActionUnit(2, "outer brow raiser", {"browOuterUp": 1.0}),
-        ActionUnit(4, "brow lowerer", {"browDown": 1.0}),
-        ActionUnit(5, "upper lid raiser", {"eyeWide": 1.0}),
-        ActionUnit(6, "cheek raiser", {"cheekSquint": 1.0}),
-        ActionUnit(7, "lid tightener", {"eyeSquint": 1.0}),
-        ActionUnit(9, "nose wrinkler", {"noseSneer": 1.0}),
-        ActionUnit(10, "upper lip raiser", {"mouthUpperUp": 1.0}),
-        ActionUnit(11, "nasolabial deepener", {"noseSneer": 0.3, "mouthUpperUp": 0.3}),
-        ActionUnit(12, "lip corner puller", {"mouthSmile": 1.0}),
-        ActionUnit(14, "dimpler", {"mouthDimple": 1.0}),
-        ActionUnit(15, "lip corner depressor", {"mouthFrown": 1.0}),
-        ActionUnit(16, "lower lip depressor", {"mouthLowerDown": 1.0}),
-        ActionUnit(17, "chin raiser", {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.4}),
-        ActionUnit(18, "lip pucker", {"mouthPucker": 1.0}),
-        ActionUnit(20, "lip stretcher", {"mouthStretch": 1.0}),
-        ActionUnit(22, "lip funneler", {"mouthFunnel": 1.0}),
-        ActionUnit(23, "lip tightener", {"mouthPress": 0.6, "mouthRollUpper": 0.3, "mouthRollLower": 0.3}),
-        ActionUnit(24, "lip pressor", {"mouthPress": 1.0}),
-        ActionUnit(25, "lips part", {"mouthLowerDown": 0.4, "mouthUpperUp": 0.2}),
-        ActionUnit(26, "jaw drop", {"jawOpen": 1.0}),
-        ActionUnit(28, "lip suck", {"mouthRollLower": 1.0, "mouthRollUpper": 1.0}),
-        ActionUnit(29, "jaw thrust", {"jawForward": 1.0}),
-        ActionUnit(34, "cheek puff", {"cheekPuff": 1.0}),
-        ActionUnit(43, "eye closure", {"eyeBlink": 1.0}),
-        ActionUnit(45, "blink", {"eyeBlink": 1.0}),
-    )
-}
-
-SETS: dict[str, tuple[int, ...]] = {
-    "openface": (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45),
-    "pyfeat": (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43),
-    "full": tuple(number for number in ACTION_UNITS if number != 45),  # 45 is 43 in another rhythm
-}
-
-
-def au_basis(
-    aus: str = "openface", sided: bool = False, space: ExpressionSpace = ICT53
-) -> tuple[list[str], np.ndarray]:
-    """Names and deformations of a set of action units.
-
-    Parameters
-    ----------
-    aus : ``"openface"`` (17 units), ``"pyfeat"`` (20) or ``"full"`` (25).
-    sided : units whose coefficients come in pairs are split in a left and a right one, as coders do for
-        unilateral actions; automatic detectors give one value for both sides.
-
-    Returns
-    -------
-    names : e.g. ``["AU01", …]`` or ``["AU01_L", "AU01_R", …]``.
-    basis : (k, d) float64, the deformation at intensity E.
-    """
-    if aus not in SETS:
-        raise InputError(f"unknown set of action units: {choices(aus, SETS)}")
-    if space.name != ICT53.name:
-        raise InputError(f"the action-unit table is written for space '{ICT53.name}', not for '{space.name}'")
-    position = {name: i for i, name in enumerate(space.names)}
-    names, rows = [], []
-    for unit in (ACTION_UNITS[number] for number in SETS[aus]):
-        paired = all(f"{m}_L" in position for m in unit.moves)
-        for side in ("_L", "_R") if sided and paired else ("",):
-            row = np.zeros(space.dimension)
-            for moved, weight in unit.moves.items():
-                members = (f"{moved}{side}",) if side else (moved, f"{moved}_L", f"{moved}_R")
-                for name in members:
-                    if name in position:
-                        row[position[name]] = weight
-            names.append(f"AU{unit.number:02d}{side}")
-            rows.append(row)
-    return names, np.array(rows)
+TABLES = ("own", "pyfeat-au-mesh")
 
 
 class FACS(LinearCoding):
-    """Action units at intensities 0–5, the code closest to ψ in G.
+    """Action units at intensities 0–5, the code closest to ψ in G: what a perfect coder with this table would write.
 
-    Costs log2 6 bits per unit: 43.9 for OpenFace's 17 units. The map is fixed, so ``fit`` learns nothing
-    and only checks its input; intensity 5 is the full shape.
+    Costs log2 6 = 2.58 bits per unit: 43.9 for OpenFace's 17 units, 51.7 for Py-Feat's 20, 82.7 for the full table's
+    32, 77.5, 87.9 and 124.1 where units of two sides are scored apart. The table is fixed, so ``fit`` learns nothing
+    and only checks its input. Intensity i stands for i/5 of the unit's full shape.
 
     Parameters
     ----------
-    aus, sided : see :func:`au_basis`.
+    aus, sided : see :func:`dfe_lib.codings.action_units.au_basis`.
+    table : ``"own"``, the table of this library; or ``"pyfeat-au-mesh"``, the map that Py-Feat publishes (see
+        :func:`dfe_lib.codings.published.published_basis`), for the 20 units that it has.
+
+    Raises
+    ------
+    InputError : an unknown set or table, a set or sides that the table does not have, another space than ICT53.
+    AssetError : the published map is not at hand.
 
     Examples
     --------
@@ -119,10 +43,23 @@ class FACS(LinearCoding):
     3
     """
 
-    def __init__(self, aus: str = "openface", sided: bool = False, space: ExpressionSpace = ICT53):
-        super().__init__(f"FACS {aus}" + (" sided" if sided else ""), space)
-        self.aus, self.sided = aus, sided
+    def __init__(
+        self, aus: str = "openface", sided: bool = False, space: ExpressionSpace = ICT53, table: str = "own"
+    ):
+        name = f"FACS {aus}" + (" sided" if sided else "") + ("" if table == "own" else ", published")
+        super().__init__(name, space)
+        if table not in TABLES:
+            raise InputError(f"no such table of action units: {choices(table, TABLES)}")
+        self.aus, self.sided, self.table = aus, sided, table
         self.names, self._templates = au_basis(aus, sided, space)
+        if table != "own":
+            if sided:
+                raise InputError(f"the table '{table}' has no sides; use sided=False, or the table 'own'")
+            basis = published_basis().basis
+            lacking = [n for n in self.names if n not in basis]
+            if lacking:
+                raise InputError(f"the table '{table}' lacks {', '.join(lacking)}; it has the set 'pyfeat'")
+            self._templates = np.stack([basis[n] for n in self.names])
         k = len(self.names)
         self._l1 = np.zeros(k)
         self.grid = Grid(np.zeros(k), np.ones(k), np.full(k, INTENSITIES, dtype=np.int64))
@@ -135,5 +72,27 @@ class FACS(LinearCoding):
         """(n, k) float64 continuous intensities in 0–5, what a perfect automatic detector would report."""
         return self.coefficients(psi) * (INTENSITIES - 1)
 
+    def deform(self, intensities: np.ndarray) -> np.ndarray:
+        """(n, 53) float32 ψ of (n, k) intensities in 0–5, such as a detector's; NaN rows stay NaN.
+
+        Raises
+        ------
+        InputError : another number of units, or intensities outside 0–5.
+        """
+        x = np.atleast_2d(np.asarray(intensities, np.float64))
+        if x.shape[1] != len(self.names):
+            raise InputError(
+                f"{self.name} has {len(self.names)} units, but {x.shape[1]} intensities were given"
+            )
+        if (x < 0).any() or (x > INTENSITIES - 1).any():
+            raise InputError("intensities must lie in 0–5; scale or clip them first")
+        return (x / (INTENSITIES - 1) @ self._templates).astype(np.float32)
+
+    def _solve(self, psi, templates, l1, low, high, **rough) -> np.ndarray:
+        return bounded_least_squares(psi @ self.space.whitener, templates @ self.space.whitener, high)
+
     def _parameters(self) -> dict[str, Any]:
-        return {"aus": self.aus, "sided": self.sided}
+        return {"aus": self.aus, "sided": self.sided, "table": self.table}
+
+
+__all__ = ["FACS", "INTENSITIES", "action_units", "au_basis"]

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn import cluster, decomposition
 
 from dfe_lib import artefacts
-from dfe_lib.codings.base import UNDETECTED, LinearCoding, check_training, load_coding, save_coding
+from dfe_lib.codings.base import UNDETECTED, LinearCoding, check_training
+from dfe_lib.codings.store import load_coding, save_coding
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 
