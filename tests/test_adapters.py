@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dfe_lib import frames
-from dfe_lib.data.adapters import arkit, openface, pyfeat
+from dfe_lib.data.adapters import arkit, pyfeat
 from dfe_lib.data.manifest import available, locate
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53
@@ -175,31 +175,3 @@ def test_the_range_of_motion_moves_everything_that_arkit_sees():
     assert (psi.max(axis=0) > 0.2).mean() > 0.9
     blink = [ICT53.names.index(f"eyeBlink_{side}") for side in "LR"]
     assert np.corrcoef(psi[:, blink].T)[0, 1] > 0.8  # both eyes mostly blink together
-
-
-# ---------------------------------------------------------------- OpenFace
-
-
-def test_openface_headers_with_leading_spaces():
-    needs("tool-output-samples")
-    table = openface.read_openface(locate("tool-output-samples", "OpenFace_Test.csv"))
-    assert len(table) == 100 and table["success"].dtype == bool and table["success"].all()
-    assert (table["time_s"].diff().iloc[1:] > 0).all()
-    intensities = table.filter(regex="_r$")
-    assert (
-        intensities.shape[1] == 17 and intensities.to_numpy().min() >= 0 and intensities.to_numpy().max() <= 5
-    )
-    assert set(np.unique(table.filter(regex="_c$"))) <= {0.0, 1.0}
-
-
-def test_openface_without_success_or_without_aus(tmp_path):
-    path = tmp_path / "o.csv"
-    path.write_text("frame, timestamp, confidence, AU12_r\n1, 0.0, 0.9, 1.5\n2, 0.1, 0, 0\n")
-    table = openface.read_openface(path)
-    assert table["success"].tolist() == [True, False] and table["AU12_r"].tolist() == [1.5, 0.0]
-    path.write_text("frame, timestamp, confidence, x_0\n1, 0.0, 0.9, 1.5\n")
-    with pytest.raises(InputError, match="AU intensities"):
-        openface.read_openface(path)
-    path.write_text("frame, confidence, AU12_r\n1, 0.9, 1.5\n")
-    with pytest.raises(InputError, match="timestamp"):
-        openface.read_openface(path)

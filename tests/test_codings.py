@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import nnls
 from sklearn import decomposition
 
 from dfe_lib.analysis.fidelity import rms_error, variance_explained
 from dfe_lib.codings import DFECS, FACS, PCA, Coding, FacialBasis, KMeans
-from dfe_lib.codings.action_units import action_units, au_basis
+from dfe_lib.codings.action_units import au_basis
 from dfe_lib.codings.dictionary import coordinate_descent, learn_dictionary
 from dfe_lib.codings.grid import Grid
 from dfe_lib.data.displays import sample_displays
@@ -108,17 +107,6 @@ def test_another_space_or_coding_is_refused_by_name(fitted, tmp_path):
         FACS(space=other)
 
 
-@pytest.mark.parametrize("aus", ["openface", "pyfeat"])
-def test_coordinate_descent_equals_scipy_nnls(aus):
-    atoms = au_basis(aus)[1] @ ICT53.whitener
-    targets = TEST[:60] @ ICT53.whitener
-    ours = coordinate_descent(targets, atoms, 0.0, np.inf, sweeps=3000, tolerance=1e-9)
-    theirs = np.stack([nnls(atoms.T, t)[0] for t in targets])
-    np.testing.assert_allclose(ours @ atoms, theirs @ atoms, atol=1e-4)
-    if aus == "openface":  # in the other set AU11 and AU23 are mixtures of its own units
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
-
-
 def test_coordinate_descent_on_a_grid_stays_there_and_cannot_be_improved_by_one_step():
     atoms = au_basis()[1] @ ICT53.whitener
     targets = TEST[:20] @ ICT53.whitener
@@ -149,34 +137,6 @@ def test_pca_equals_scikit_learn(fitted):
     inside = pca.coefficients(TEST)
     expected = np.clip(model.transform(TEST @ ICT53.whitener)[:, :k], pca.grid.low, pca.grid.high)
     np.testing.assert_allclose(inside, expected, atol=1e-4)
-
-
-def test_facs_reads_back_what_a_coder_would_write():
-    coding = FACS()
-    _, basis = au_basis()
-    written = np.zeros((3, 17), dtype=np.int16)
-    written[0, coding.names.index("AU12")] = 4
-    written[1, [coding.names.index("AU01"), coding.names.index("AU26")]] = 2, 5
-    np.testing.assert_array_equal(coding.encode(written / 5 @ basis), written)
-    assert coding.bits_per_frame == pytest.approx(17 * np.log2(6))
-
-
-def test_only_sided_facs_sees_a_one_sided_smile():
-    smirk = ICT53.vector(mouthSmile_L=0.8)[None]
-    plain, sided = FACS(), FACS(sided=True)
-    assert rms_error(smirk, sided.decode(sided.encode(smirk))) < 0.05
-    assert rms_error(smirk, plain.decode(plain.encode(smirk))) > 0.5
-    assert dict(zip(sided.names, sided.encode(smirk)[0], strict=True))["AU12_L"] == 4
-
-
-def test_au_table_names_only_known_coefficients():
-    sets = action_units().sets
-    for aus, size, units in (("openface", 17, 17), ("pyfeat", 20, 20), ("full", 31, 32)):
-        names, basis = au_basis(aus)
-        assert len(sets[aus]) == size and len(names) == units
-        assert (np.abs(basis).sum(axis=1) > 0).all()
-    with pytest.raises(InputError, match="openface, pyfeat, full"):
-        au_basis("openfase")
 
 
 def test_facial_basis_units_stay_in_their_part(fitted):

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from dfe_lib.codings.action_units import INTENSITIES, action_units, au_basis
-from dfe_lib.codings.base import LinearCoding
+from dfe_lib.codings.base import UNDETECTED, LinearCoding
 from dfe_lib.codings.bounded import bounded_least_squares
 from dfe_lib.codings.grid import Grid
 from dfe_lib.codings.published import published_basis
@@ -79,6 +79,23 @@ class FACS(LinearCoding):
         ------
         InputError : another number of units, or intensities outside 0–5.
         """
+        x = self._checked(intensities)
+        return (x / (INTENSITIES - 1) @ self._templates).astype(np.float32)
+
+    def codes_of(self, intensities: np.ndarray) -> np.ndarray:
+        """(n, k) int16 codes of a detector's intensities (0–5), rounded; −1 in rows with NaN (no face).
+
+        Raises
+        ------
+        InputError : as :meth:`deform`.
+        """
+        x = self._checked(intensities)
+        seen = np.isfinite(x).all(axis=1)
+        codes = np.full(x.shape, UNDETECTED, np.int16)
+        codes[seen] = np.rint(x[seen])
+        return codes
+
+    def _checked(self, intensities: np.ndarray) -> np.ndarray:
         x = np.atleast_2d(np.asarray(intensities, np.float64))
         if x.shape[1] != len(self.names):
             raise InputError(
@@ -86,7 +103,7 @@ class FACS(LinearCoding):
             )
         if (x < 0).any() or (x > INTENSITIES - 1).any():
             raise InputError("intensities must lie in 0–5; scale or clip them first")
-        return (x / (INTENSITIES - 1) @ self._templates).astype(np.float32)
+        return x
 
     def _solve(self, psi, templates, l1, low, high, **rough) -> np.ndarray:
         return bounded_least_squares(psi @ self.space.whitener, templates @ self.space.whitener, high)

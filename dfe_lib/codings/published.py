@@ -15,6 +15,7 @@ from dfe_lib.face.morphable import load_morphable, mirror_landmarks
 from dfe_lib.frames import N_LANDMARKS
 
 ENTRY, FILE = "pyfeat-au-mesh", "au_to_mesh_pls_v4.npz"
+_RIDGE = 0.1  # of the mean squared length of a shape; smaller ones let shapes cancel, see published_basis
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class PublishedBasis:
     Attributes
     ----------
     basis : ``AU01`` … ``AU43`` → (53,) float64 ψ at Py-Feat's value 1, not negative.
-    displacements : the same → (478, 3) float64 mm on the reference face, without rigid motion, both sides alike.
+    displacements : the same → (478, 3) float64 mm on the reference face, without what is affine, both sides alike.
     explained : the same → share of the displacements' squared length that ψ reproduces.
     """
 
@@ -37,10 +38,11 @@ class PublishedBasis:
 def published_basis() -> PublishedBasis:
     """Py-Feat's linear map from 20 action units to the mesh (``au_to_mesh_pls_v4``), as ψ.
 
-    The map's own neutral face is turned and scaled onto our reference by the rigid landmarks; each unit's displacement
-    loses what is rigid motion of the whole, and what is not alike on both sides (the map was learnt from people, who
-    are not even); then it is matched by non-negative ψ on the shipped morphable model with 478 landmarks. The map is a
-    regression on what a detector said: units that people show together share displacements in it.
+    The map is a regression of landmarks on what a detector said of people: its units carry what these people also did
+    (above all how they held their heads), and are not even on both sides. So its neutral face is turned and scaled
+    onto our reference by the rigid landmarks, each unit's displacement is made even and loses what is affine motion of
+    the whole, and non-negative ψ of the shipped morphable model (which loses the same) is fitted to the rest, with a
+    small penalty on its size; without it large coefficients cancel each other. Our choice.
 
     Raises
     ------
@@ -60,10 +62,11 @@ def published_basis() -> PublishedBasis:
     fields = fields @ _similarity(neutral, model.neutral)
     pair = mirror_landmarks(model.neutral)
     fields = (fields + fields[:, pair] * np.array([-1, 1, 1])) / 2
-    still = _without_rigid_motion(model.neutral)
-    flat = fields.reshape(len(names), -1) @ still
-    shapes = model.expressions.reshape(len(model.expressions), -1).astype(np.float64) @ still
-    psi = bounded_least_squares(flat, shapes)
+    still = _without_affine(model.neutral)
+    flat = (still @ fields).reshape(len(names), -1)
+    shapes = (still @ model.expressions.astype(np.float64)).reshape(len(model.expressions), -1)
+    ridge = np.sqrt(_RIDGE * (shapes**2).sum(axis=1).mean()) * np.eye(len(shapes))
+    psi = bounded_least_squares(np.pad(flat, ((0, 0), (0, len(ridge)))), np.hstack([shapes, ridge]))
     left = ((flat - psi @ shapes) ** 2).sum(axis=1) / (flat**2).sum(axis=1)
     return PublishedBasis(
         dict(zip(names, psi, strict=True)),
@@ -82,11 +85,7 @@ def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return u @ vt * s.sum() / (a**2).sum()
 
 
-def _without_rigid_motion(points: np.ndarray) -> np.ndarray:
-    """(3V, 3V) projection that takes small shifts, turns and scalings of ``points`` off displacements."""
-    centred = points.astype(np.float64) - points.mean(axis=0)
-    axes = np.eye(3)
-    motions = [np.tile(axis, (len(points), 1)) for axis in axes]
-    motions += [np.cross(axis, centred) for axis in axes] + [centred]
-    basis = np.linalg.qr(np.stack([m.ravel() for m in motions], axis=1))[0]
-    return np.eye(len(basis)) - basis @ basis.T
+def _without_affine(points: np.ndarray) -> np.ndarray:
+    """(V, V) projection that takes shifts, turns, scalings and shears of ``points`` off displacements."""
+    basis = np.linalg.qr(np.c_[np.ones(len(points)), points.astype(np.float64)])[0]
+    return np.eye(len(points)) - basis @ basis.T

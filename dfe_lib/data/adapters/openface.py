@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from dfe_lib import frames
+from dfe_lib.data.adapters.au_frames import ActionUnitFrames, au_frames
 from dfe_lib.data.adapters.tables import numbers, read_csv
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ExpressionSpace
 
 N_LANDMARKS, N_SHAPES = 68, 34
+_UNIT = re.compile(r"AU(\d\d)_([rc])")
 # OpenFace's point distribution model is a PCA of the 68 landmarks in mm: its modes are orthonormal, so a squared length
 # of p is a sum of squared displacements, and a 68th of it their mean. On a real file that holds to 0.1 % (tests).
 _MEAN_SQUARE = 1 / N_LANDMARKS
@@ -45,30 +47,41 @@ _PAIRS = (  # the subject's right and left
 )
 
 
-def read_openface(path: str | Path) -> pd.DataFrame:
+def read_openface(path: str | Path, recording: str | None = None) -> ActionUnitFrames:
     """Action units of an OpenFace CSV; header names may have leading spaces, as in older versions.
 
-    Returns
-    -------
-    DataFrame, one row per frame: ``frame`` int32, ``time_s`` float64, ``confidence`` float64 (0–1),
-    ``success`` bool, ``AUxx_r`` float64 (intensity, 0–5) and ``AUxx_c`` float64 (presence, 0 or 1). The AUs
-    of frames without success are kept as OpenFace wrote them: drop those rows before use. In a file without
-    the column ``success`` (some released sets leave it out) a confidence above 0 counts as success.
+    ``AUxx_r`` are intensities (0–5), ``AUxx_c`` presences; AU28 has a presence only. Frames without success are not
+    detected, whatever OpenFace wrote there. In a file without the column ``success`` (some released sets leave it out)
+    a confidence above 0 counts as success. Of several faces (``face_id``) none is chosen: that is an error.
+
+    Parameters
+    ----------
+    recording : name in the frame table; by default the file's.
 
     Raises
     ------
-    InputError : not an OpenFace file, no AU intensities, or text where numbers should be.
+    InputError : not an OpenFace file, no action units, text where numbers should be, or what
+        :class:`~dfe_lib.data.adapters.au_frames.ActionUnitFrames` excludes.
     """
-    table = read_csv(path, ["frame", "timestamp", "confidence"], "an OpenFace CSV")
-    aus = [c for c in table.columns if re.fullmatch(r"AU\d\d_[rc]", c)]
-    if not any(c.endswith("_r") for c in aus):
-        raise InputError(f"{path} has no AU intensities (AUxx_r); run OpenFace with -aus")
     base = ["frame", "timestamp", "confidence"]
-    values = pd.DataFrame(numbers(table, base + aus, path), columns=base + aus)
+    table = read_csv(path, base, "an OpenFace CSV")
+    found = {c: m for c in table.columns if (m := _UNIT.fullmatch(c))}
+    if not found:
+        raise InputError(f"{path} has no action units (AUxx_r, AUxx_c); run OpenFace with -aus")
+    values = pd.DataFrame(numbers(table, base + list(found), path), columns=base + list(found))
     success = table["success"] == 1 if "success" in table.columns else values["confidence"] > 0
-    values.insert(3, "success", success.to_numpy(dtype=bool))
-    values["frame"] = values["frame"].astype("int32")
-    return values.rename(columns={"timestamp": "time_s"})
+    rows = pd.DataFrame(
+        {
+            "source_frame": values["frame"].astype("int64"),
+            "time_s": values["timestamp"],
+            "detected": success.to_numpy(dtype=bool),
+        }
+    )
+    parts = [
+        values[[c for c, m in found.items() if m[2] == kind]].rename(columns=lambda c: c[:-2])
+        for kind in "rc"
+    ]
+    return au_frames(path, rows, *parts, recording, "OpenFace")
 
 
 def read_openface_shape(

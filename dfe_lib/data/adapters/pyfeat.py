@@ -13,6 +13,7 @@ import pandas as pd
 
 from dfe_lib import frames
 from dfe_lib.data.adapters.arkit import arkit_name
+from dfe_lib.data.adapters.au_frames import ActionUnitFrames, au_frames
 from dfe_lib.data.adapters.tables import numbers, read_csv
 from dfe_lib.data.manifest import load_manifest, locate
 from dfe_lib.errors import InputError
@@ -136,6 +137,31 @@ def read_feat_csv(
         pd.DataFrame(numbers(table, aus, path), columns=aus),
         pd.DataFrame(numbers(table, shapes, path), columns=shapes),
     )
+
+
+def read_feat(path: str | Path, recording: str | None = None, fps: float = NEWS_FPS) -> ActionUnitFrames:
+    """Action units of a CSV that Py-Feat has written, as other tools' readers give them.
+
+    Py-Feat gives one number from 0 to 1 for each of its units: five times that is taken as the intensity, and there is
+    no presence. Depending on its model that number is a probability more than an intensity; then 5 means sure rather
+    than strong. Several faces, times and frames are as in :func:`read_feat_csv`.
+
+    Raises
+    ------
+    InputError : as :func:`read_feat_csv`; values outside 0–1.
+    """
+    return feat_aus(read_feat_csv(path, recording, fps, mesh=False), path)
+
+
+def feat_aus(feat: Feat, path: str | Path = "the Py-Feat table") -> ActionUnitFrames:
+    """The action units of one recording that :func:`read_feat_csv` has read."""
+    rows = feat.frames[["source_frame", "time_s", "detected", "n_faces"]].reset_index(drop=True)
+    names = feat.frames["recording"].unique()
+    if len(names) != 1:
+        raise InputError(f"one recording is needed, got {len(names)}")
+    nothing = pd.DataFrame(index=rows.index)
+    aus = feat.aus.reset_index(drop=True)
+    return au_frames(path, rows, aus, nothing, names[0], "Py-Feat", 1.0, fps=feat.frames.attrs.get("fps"))
 
 
 def read_news() -> News:
