@@ -1,0 +1,141 @@
+"""The codings that are compared, and what each makes of each source.
+
+Everything downstream (tables, intervals, pictures) reads one :class:`Panel`: the same frames, the same
+reconstructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dfe_lib.analysis.fidelity import frame_errors
+from dfe_lib.analysis.sources import HeldOut
+from dfe_lib.codings import DFECS, FACS, PCA, FacialBasis, KMeans
+from dfe_lib.errors import InputError, choices
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """The first stages of a tokenizer as a coding of its own: a token code can be cut anywhere."""
+
+    tokenizer: Any
+    stages: int
+
+    @property
+    def name(self) -> str:
+        return self.tokenizer.name
+
+    @property
+    def space(self):
+        return self.tokenizer.space
+
+    @property
+    def templates(self) -> np.ndarray:
+        return self.tokenizer.templates
+
+    @property
+    def bits_per_frame(self) -> float:
+        return self.stages * float(np.log2(self.tokenizer.codes_per_stage))
+
+    def fit(self, psi: np.ndarray) -> Prefix:
+        return self
+
+    def encode(self, psi: np.ndarray) -> np.ndarray:
+        return self.tokenizer.encode(psi, stages=self.stages)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        return self.tokenizer.decode(codes)
+
+
+def fit_codings(tokenizer: Any, train: np.ndarray, bits: float, seed: int) -> list[Any]:
+    """DFE and its rivals, fitted; all but FACS and k-means have at most ``bits`` a frame.
+
+    DFE comes with as many stages as ``bits`` pays for. FACS has its own budgets, k-means can spend no more than the
+    logarithm of its words.
+    """
+    stages = int(bits / np.log2(tokenizer.codes_per_stage) + 1e-9)
+    if stages < 1:
+        raise InputError(f"{bits} bits a frame do not pay for one token of {tokenizer.codes_per_stage}")
+    first = tokenizer if stages >= tokenizer.stages else Prefix(tokenizer, stages)
+    rivals = [PCA(bits=bits), DFECS(bits=bits, seed=seed), FacialBasis(bits=bits, seed=seed)]
+    rivals += [KMeans(seed=seed), FACS(), FACS("full"), FACS("full", sided=True)]
+    return [first, *(coding.fit(train) for coding in rivals)]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Codings × sources.
+
+    Attributes
+    ----------
+    codings : fitted, names unique; the first is DFE.
+    sources : the frames.
+    codes : (source name, coding name) → codes. psi_hat : the same → (n, 53) reconstruction.
+    """
+
+    codings: tuple[Any, ...]
+    sources: tuple[HeldOut, ...]
+    codes: dict[tuple[str, str], np.ndarray]
+    psi_hat: dict[tuple[str, str], np.ndarray]
+
+    @property
+    def names(self) -> list[str]:
+        return [coding.name for coding in self.codings]
+
+    def coding(self, name: str) -> Any:
+        """The coding of that name."""
+        if name not in self.names:
+            raise InputError(f"no such coding: {choices(name, self.names)}")
+        return self.codings[self.names.index(name)]
+
+    def errors(self, source: HeldOut, coding: str) -> np.ndarray:
+        """‖ψ − ψ̂‖_G of every frame, (n,) mm."""
+        return frame_errors(source.psi, self.psi_hat[source.name, coding])
+
+    def sources_table(self) -> pd.DataFrame:
+        """One row per source: ``data, source, frames, units, unit``."""
+        return pd.DataFrame(
+            [
+                {
+                    "data": s.name,
+                    "source": s.source,
+                    "frames": len(s.psi),
+                    "units": s.units,
+                    "unit": s.unit_name,
+                }
+                for s in self.sources
+            ]
+        )
+
+    def codings_table(self) -> pd.DataFrame:
+        """One row per coding: ``coding, units, bits``."""
+        return pd.DataFrame(
+            [
+                {"coding": c.name, "units": len(c.templates), "bits": float(c.bits_per_frame)}
+                for c in self.codings
+            ]
+        )
+
+
+def reconstruct(codings: Sequence[Any], sources: Iterable[HeldOut]) -> Panel:
+    """Encode and decode every source with every coding.
+
+    Raises
+    ------
+    InputError : two codings or two sources of one name.
+    """
+    sources = tuple(sources)
+    for kind, names in (("codings", [c.name for c in codings]), ("sources", [s.name for s in sources])):
+        if len(set(names)) < len(names):
+            raise InputError(f"names of {kind} must differ, got {', '.join(names)}")
+    codes, psi_hat = {}, {}
+    for coding in codings:
+        for source in sources:
+            codes[source.name, coding.name] = coding.encode(source.psi)
+            psi_hat[source.name, coding.name] = coding.decode(codes[source.name, coding.name])
+    return Panel(tuple(codings), sources, codes, psi_hat)
