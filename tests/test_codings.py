@@ -23,7 +23,7 @@ def fitted():
     return {coding.name: coding.fit(TRAIN) for coding in made}
 
 
-NAMES = ["FACS openface", "FACS full sided", "PCA", "k-means", "DFECS", "Facial Basis"]
+NAMES = ["FACS openface", "FACS full sided", "PCA", "k-means", "DFECS, 8 units", "Facial Basis"]
 
 
 @pytest.mark.parametrize("name", NAMES)

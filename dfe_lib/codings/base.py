@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from dfe_lib import artefacts
+from dfe_lib.codings.bounded import bounded_least_squares
 from dfe_lib.codings.dictionary import coordinate_descent
 from dfe_lib.codings.grid import Grid
 from dfe_lib.codings.store import load_coding, save_coding
@@ -111,6 +113,8 @@ class LinearCoding:
         atoms = templates @ self.space.whitener
         if self.orthogonal:
             return np.clip(targets @ atoms.T, low, high)
+        if not self.signed and not np.any(l1):
+            return bounded_least_squares(targets, atoms, high)
         return coordinate_descent(targets, atoms, low, high, l1, sweeps=sweeps, tolerance=tolerance)
 
     def encode(self, psi: np.ndarray) -> np.ndarray:
@@ -164,17 +168,19 @@ class LinearCoding:
     def _fewest_levels(self) -> int:
         return 3 if self.signed and not self.orthogonal else 2
 
-    def _budget(self, bits: float) -> float:
+    def _budget(self, bits: float | None) -> float | None:
+        if bits is None:  # as many as all units take at the finest grid
+            return None
         least = np.log2(self._fewest_levels)
         if not bits >= least:
             raise InputError(f"{bits} bits a frame are too few for {self.name}: one unit needs {least:.2f}")
         return float(bits)
 
-    def _fit_grid(self, psi: np.ndarray, bits: float, most: int = 800) -> None:
+    def _fit_grid(self, psi: np.ndarray, bits: float | None, most: int = 800) -> None:
         """Keep the units, levels and range that give the least training error within ``bits`` per frame.
 
         Units are dropped in order of the training energy they carry; the range is the training range, trimmed
-        where that lowers the error.
+        where that lowers the error. Without a budget all units are kept, at the finest grid.
         """
         psi = psi[:: max(1, len(psi) // most)]
         rough = {
@@ -185,6 +191,10 @@ class LinearCoding:
         energy = (free**2).mean(axis=0) * self.space.norm(self._templates) ** 2
         order = np.arange(len(energy)) if self.orthogonal else np.argsort(-energy, kind="stable")
         smallest = self._fewest_levels
+        if bits is None:
+            levels = _MAX_LEVELS - (smallest == 3)  # an odd number has a level at zero
+            self.grid = self._range(1.5 * free, 0.0, levels)  # new frames may go further than these
+            return
         most_units = min(len(order), int(bits / np.log2(smallest) + 1e-9))
         best = (np.inf, None, None, None)
         for count in sorted({int(round(c)) for c in np.geomspace(min(4, most_units), most_units, 12)}):
@@ -202,6 +212,20 @@ class LinearCoding:
                     best = (error, kept, grid, templates)
         _, kept, self.grid, self._templates = best
         self._l1 = self._l1[kept]
+
+    def with_budget(self, psi: np.ndarray, bits: float) -> Self:
+        """The same units at another budget, without learning them again: a fitted copy.
+
+        Parameters
+        ----------
+        psi : (n, d) frames that levels and ranges are chosen on, those of ``fit``.
+        bits : budget per frame; fit with the largest one first, as a budget may drop units.
+        """
+        again = copy.copy(self)
+        again.bits = again._budget(bits)
+        again._fitted()
+        again._fit_grid(check_training(psi, self.space), bits)
+        return again
 
     def _range(self, values: np.ndarray, trim: float, levels: int) -> Grid:
         high = np.quantile(values, 1 - trim, axis=0)

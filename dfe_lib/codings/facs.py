@@ -8,7 +8,6 @@ import numpy as np
 
 from dfe_lib.codings.action_units import INTENSITIES, action_units, au_basis
 from dfe_lib.codings.base import UNDETECTED, LinearCoding
-from dfe_lib.codings.bounded import bounded_least_squares
 from dfe_lib.codings.grid import Grid
 from dfe_lib.codings.published import published_basis
 from dfe_lib.errors import InputError, choices
@@ -104,9 +103,6 @@ class FACS(LinearCoding):
         if (x < 0).any() or (x > INTENSITIES - 1).any():
             raise InputError("intensities must lie in 0–5; scale or clip them first")
         return x
-
-    def _solve(self, psi, templates, l1, low, high, **rough) -> np.ndarray:
-        return bounded_least_squares(psi @ self.space.whitener, templates @ self.space.whitener, high)
 
     def _parameters(self) -> dict[str, Any]:
         return {"aus": self.aus, "sided": self.sided, "table": self.table}
