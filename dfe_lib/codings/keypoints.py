@@ -1,4 +1,7 @@
-"""68 keypoints and their motion: the space in which DFECS was published (arXiv 2406.05434)."""
+"""68 keypoints and their motion: the spaces in which DFECS and Facial Basis were published.
+
+arXiv 2406.05434 and 2505.24679.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,25 @@ KEYPOINTS = ExpressionSpace(
     np.eye(2 * N_KEYPOINTS) / N_KEYPOINTS,
     {part: tuple(i + shift for shift in (0, N_KEYPOINTS) for i in ids) for part, ids in PARTS.items()},
     unit="pixel of the anchors",
+)
+
+INNER = tuple(range(17, N_KEYPOINTS))  # without the jaw
+_INNER_PARTS = {
+    "brow_L": range(22, 27),
+    "brow_R": range(17, 22),
+    "nose": range(27, 36),
+    "eye_L": range(42, 48),
+    "eye_R": range(36, 42),
+    "mouth": range(48, 68),
+}
+LANDMARKS51 = ExpressionSpace(
+    "landmarks51",
+    tuple(f"{axis}_{i}" for i in INNER for axis in "xyz"),
+    np.eye(3 * len(INNER)) / len(INNER),
+    {
+        part: tuple(3 * (i - INNER[0]) + axis for i in ids for axis in range(3))
+        for part, ids in _INNER_PARTS.items()
+    },
 )
 
 
@@ -147,11 +169,18 @@ def motion_of_psi(psi: np.ndarray) -> np.ndarray:
     return motion(_picture(ICT53.to_mesh(np.atleast_2d(psi), "face478")), _neutral())
 
 
+def displacements_of_psi(psi: np.ndarray) -> np.ndarray:
+    """Displacements in mm of the 51 inner keypoints of the generic face, (n, 153): x, y, z of one after the other.
+
+    Nothing is aligned or normalised: the morphable model has no pose and no other face in it.
+    """
+    away = ICT53.to_mesh(np.atleast_2d(psi), "face478") - ICT53.to_mesh(np.zeros(ICT53.dimension), "face478")
+    return away[:, list(np.array(KEYPOINTS68)[list(INNER)])].reshape(len(away), -1).astype(np.float64)
+
+
 def rest() -> np.ndarray:
     """(68, 2) the generic neutral face at the anchors of the whole face, to draw motion on."""
-    ids, goal = list(ANCHORS), np.array(list(ANCHORS.values()), np.float64)
-    points = np.c_[_neutral(), np.ones(N_KEYPOINTS)]
-    return points @ np.linalg.pinv(points[ids]) @ goal
+    return np.c_[_neutral(), np.ones(N_KEYPOINTS)] @ _to_anchors()
 
 
 def arrows(unit: np.ndarray, space: ExpressionSpace, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -160,7 +189,7 @@ def arrows(unit: np.ndarray, space: ExpressionSpace, strength: float = 1.0) -> t
     Parameters
     ----------
     unit : (d,) one template of a coding.
-    space : the coding's; :data:`KEYPOINTS` or ICT53.
+    space : the coding's; :data:`KEYPOINTS`, :data:`LANDMARKS51` or ICT53.
     strength : coefficient of the unit.
 
     Returns
@@ -175,6 +204,10 @@ def arrows(unit: np.ndarray, space: ExpressionSpace, strength: float = 1.0) -> t
     """
     if space.name == KEYPOINTS.name:
         away = np.asarray(unit, np.float64) * strength
+    elif space.name == LANDMARKS51.name:
+        shift = np.zeros((N_KEYPOINTS, 2))
+        shift[list(INNER)] = (np.asarray(unit, np.float64) * strength).reshape(-1, 3)[:, :2] * [1.0, -1.0]
+        away = (shift @ _to_anchors()[:2]).T.ravel()
     elif space.name == ICT53.name:
         away = motion_of_psi(np.asarray(unit, np.float64) * strength)[0]
     else:
@@ -193,3 +226,10 @@ def _picture(points: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _neutral() -> np.ndarray:
     return _picture(ICT53.to_mesh(np.zeros((1, ICT53.dimension)), "face478"))[0]
+
+
+@lru_cache(maxsize=1)
+def _to_anchors() -> np.ndarray:
+    """(3, 2) affine map of the generic neutral face to the anchors of the whole face."""
+    ids, goal = list(ANCHORS), np.array(list(ANCHORS.values()), np.float64)
+    return np.linalg.pinv(np.c_[_neutral(), np.ones(N_KEYPOINTS)][ids]) @ goal
