@@ -5,12 +5,12 @@ import pytest
 from sklearn import decomposition
 
 from dfe_lib.analysis.fidelity import rms_error, variance_explained
-from dfe_lib.codings import DFECS, FACS, PCA, Coding, FacialBasis, KMeans
+from dfe_lib.codings import DFECS, FACS, PCA, Blendshapes, Coding, FacialBasis, FaissRQ, KMeans
 from dfe_lib.codings.action_units import au_basis
 from dfe_lib.codings.dictionary import coordinate_descent, learn_dictionary
 from dfe_lib.codings.grid import Grid
 from dfe_lib.data.displays import sample_displays
-from dfe_lib.errors import InputError
+from dfe_lib.errors import AssetError, InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 
 TRAIN = sample_displays(800, np.random.default_rng(0))
@@ -20,10 +20,20 @@ TEST = sample_displays(200, np.random.default_rng(1))
 @pytest.fixture(scope="module")
 def fitted():
     made = [FACS(), FACS("full", sided=True), PCA(), KMeans(64), DFECS(units=8, variance=0.8), FacialBasis()]
+    made += [Blendshapes(), FaissRQ(bits=24, codes=64)]
     return {coding.name: coding.fit(TRAIN) for coding in made}
 
 
-NAMES = ["FACS openface", "FACS full sided", "PCA", "k-means", "DFECS, 8 units", "Facial Basis"]
+NAMES = [
+    "FACS openface",
+    "FACS full sided",
+    "PCA",
+    "k-means",
+    "DFECS, 8 units",
+    "Facial Basis",
+    "blendshapes",
+    "FAISS RQ",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,7 +79,9 @@ def test_bad_frames_and_codes_are_refused(fitted, name):
         coding.decode(np.concatenate([codes, codes], axis=1))
 
 
-@pytest.mark.parametrize("make", [PCA, lambda: KMeans(2), DFECS, FacialBasis])
+@pytest.mark.parametrize(
+    "make", [PCA, lambda: KMeans(2), DFECS, FacialBasis, Blendshapes, lambda: FaissRQ(2, codes=2)]
+)
 def test_nothing_is_learnt_from_bad_training_frames(make):
     with pytest.raises(InputError, match="same expression"):
         make().fit(np.tile(TRAIN[:1], (300, 1)))
@@ -90,7 +102,7 @@ def test_budgets_are_kept_and_more_bits_do_not_hurt(make):
     )
 
 
-@pytest.mark.parametrize("make", [PCA, DFECS, FacialBasis])
+@pytest.mark.parametrize("make", [PCA, DFECS, FacialBasis, Blendshapes])
 def test_a_budget_below_one_unit_is_refused(make):
     with pytest.raises(InputError, match="too few"):
         make(bits=0.5)
@@ -103,8 +115,9 @@ def test_another_space_or_coding_is_refused_by_name(fitted, tmp_path):
         PCA.load(path, space=other)
     with pytest.raises(InputError, match="PCA coding, but KMeans"):
         KMeans.load(path)
-    with pytest.raises(InputError, match="flame50"):
-        FACS(space=other)
+    for make in (FACS, Blendshapes):
+        with pytest.raises(InputError, match="flame50"):
+            make(space=other)
 
 
 def test_coordinate_descent_on_a_grid_stays_there_and_cannot_be_improved_by_one_step():
@@ -152,3 +165,73 @@ def test_grid_ends_and_nearest_level():
         grid.quantise(np.array([[-9.0], [0.2], [0.3], [9.0]])).ravel(), [0, 2, 3, 4]
     )
     assert grid.bits == pytest.approx(np.log2(5))
+
+
+def test_blendshapes_are_arkits():
+    coding = Blendshapes(bits=None).fit(TRAIN)
+    assert len(coding.names) == len(set(coding.names)) == 51
+    both = coding.templates[coding.names.index("cheekPuff")]
+    np.testing.assert_array_equal(both, ICT53.vector(cheekPuff_L=1.0, cheekPuff_R=1.0))
+    even = ICT53.vector(jawOpen=0.5, browInnerUp_L=0.3, browInnerUp_R=0.3)[None]
+    np.testing.assert_allclose(coding.decode(coding.encode(even)), even, atol=5e-3)
+    assert set(Blendshapes(bits=16).fit(TRAIN).names) < set(coding.names)
+
+
+def test_mediapipes_blendshapes_become_psi(mirror):
+    from dfe_lib.codings.linear import mediapipe_psi
+    from dfe_lib.face import video
+
+    mirror("mediapipe-face-landmarker", "face_landmarker.task")
+    picture = next(iter(video.frames(mirror("pyfeat-media", "single_face.jpg")))).rgb
+    psi = mediapipe_psi([picture, np.zeros_like(picture)])
+    assert psi.shape == (2, 53) and np.isnan(psi[1]).all()
+    assert 0 <= psi[0].min() and 0.1 < psi[0].max() <= 1
+
+
+def test_faiss_reproduces_what_its_own_quantiser_does():
+    faiss = pytest.importorskip("faiss")
+    coding = FaissRQ(bits=24, codes=64).fit(TRAIN)
+    white = (TEST @ ICT53.whitener).astype(np.float32)
+    index = faiss.ResidualQuantizer(53, 4, 6)
+    index.train((TRAIN.astype(np.float64) @ ICT53.whitener).astype(np.float32))
+    theirs = index.decode(index.compute_codes(white)) - white
+    ours = rms_error(TEST, coding.decode(coding.encode(TEST)))
+    assert ours == pytest.approx(np.linalg.norm(theirs, axis=1).mean(), rel=1e-4)
+    assert coding.templates.shape == (256, 53) and coding.bits_per_frame == 24
+    with pytest.raises(InputError, match="whole number of stages"):
+        FaissRQ(bits=30, codes=256)
+    with pytest.raises(InputError, match="power of two"):
+        FaissRQ(codes=100)
+
+
+def test_without_faiss_one_error_says_what_to_do(monkeypatch, fitted):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(AssetError, match="install faiss-cpu"):
+        FaissRQ().fit(TRAIN)
+    coding = fitted["FAISS RQ"]
+    with pytest.raises(AssetError, match="install faiss-cpu"):
+        coding.encode(TEST)
+    assert coding.decode(np.zeros((1, 4), np.int16)).shape == (1, 53)  # needs no FAISS
+
+
+def test_two_codings_with_the_same_code_give_the_same_numbers(fitted, tmp_path):
+    for name, coding in fitted.items():
+        twin = type(coding).load(coding.save(tmp_path / name))
+        assert rms_error(TEST, twin.decode(coding.encode(TEST))) == rms_error(
+            TEST, coding.decode(twin.encode(TEST))
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bits_per_frame_are_what_the_codes_can_take(fitted, name):
+    """No code of the test frames needs more values than its share of the stated bits allows."""
+    coding = fitted[name]
+    codes = coding.encode(TEST).astype(int)
+    if hasattr(coding, "grid"):
+        levels = coding.grid.levels
+    else:
+        levels = np.full(codes.shape[1], coding.codes)
+    assert (codes < levels).all()
+    assert coding.bits_per_frame == pytest.approx(np.log2(levels.astype(float)).sum())

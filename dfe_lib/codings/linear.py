@@ -1,16 +1,15 @@
-"""Two plain codings to measure against: principal components and one vector quantiser."""
+"""Two plain linear codings to measure against: principal components, and ARKit's blendshapes as they are."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn import cluster, decomposition
+from sklearn import decomposition
 
-from dfe_lib import artefacts
-from dfe_lib.codings.base import UNDETECTED, LinearCoding, check_training
-from dfe_lib.codings.store import load_coding, save_coding
+from dfe_lib.codings.base import LinearCoding, check_training
+from dfe_lib.data.adapters.arkit import arkit_name, to_ict53
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 
@@ -21,13 +20,13 @@ class PCA(LinearCoding):
     Parameters
     ----------
     bits : budget per frame. Number of components and levels are those with the least training error within
-        it.
+        it. None: every component at 1,024 levels, as good as unquantised.
     """
 
     signed = True
     orthogonal = True
 
-    def __init__(self, bits: float = 48.0, space: ExpressionSpace = ICT53):
+    def __init__(self, bits: float | None = 48.0, space: ExpressionSpace = ICT53):
         super().__init__("PCA", space)
         self.bits = self._budget(bits)
 
@@ -46,80 +45,67 @@ class PCA(LinearCoding):
         return {"bits": self.bits}
 
 
-class KMeans:
-    """A vector quantiser: one of K whole-face expressions per frame, log2 K bits.
+class Blendshapes(LinearCoding):
+    """The 51 blendshapes of ARKit that MediaPipe's own head reports, each quantised uniformly on its training range.
 
-    It cannot spend the budget of the other codings (48 bits would need 2⁴⁸ codewords); it stands in tables
-    at its own, smaller one.
+    Nothing about the shapes is learnt: the templates are the coefficients of ψ, with browInnerUp and cheekPuff one
+    shape for both sides, as in ARKit. Only which shapes are kept and how finely they are written is chosen for the
+    budget. What MediaPipe says of a picture becomes ψ with :func:`mediapipe_psi`, and the scores of another tool with
+    :func:`dfe_lib.data.adapters.arkit.to_ict53`.
 
     Parameters
     ----------
-    codes : K.
-    seed : of the k-means++ start.
+    bits : budget per frame (see :class:`PCA`).
+
+    Raises
+    ------
+    InputError : another space than ICT53, which alone has these shapes.
     """
 
-    def __init__(self, codes: int = 256, seed: int = 0, space: ExpressionSpace = ICT53):
-        if not 2 <= codes <= 32767:
-            raise InputError(f"the number of codes must lie in 2 … 32767, got {codes}")
-        self.name = "k-means"
-        self.space = space
-        self.codes, self.seed = int(codes), int(seed)
-        self._templates: np.ndarray | None = None
-
-    @property
-    def templates(self) -> np.ndarray:
-        """(K, d) float32 codewords."""
-        if self._templates is None:
-            raise InputError("the k-means coding is not fitted yet; call fit(psi) or load(path) first")
-        return self._templates.astype(np.float32)
-
-    @property
-    def bits_per_frame(self) -> float:
-        return float(np.log2(self.codes))
+    def __init__(self, bits: float | None = 48.0, space: ExpressionSpace = ICT53):
+        super().__init__("blendshapes", space)
+        if space.name != ICT53.name:
+            raise InputError(f"blendshapes are coefficients of space '{ICT53.name}', not of '{space.name}'")
+        self.bits = self._budget(bits)
 
     def fit(self, psi: np.ndarray) -> Self:
-        """Learn the codewords from (n, d) ψ, n ≥ K."""
-        psi = check_training(psi, self.space, at_least=self.codes)
-        # Mini-batches: the same error within a few percent of full k-means, in a tenth of the time.
-        model = cluster.MiniBatchKMeans(
-            self.codes, random_state=self.seed, n_init=1, batch_size=4096, max_iter=50
+        """Choose shapes, levels and ranges from (n, 53) ψ."""
+        psi = check_training(psi, self.space)
+        names = [arkit_name(name) for name in self.space.names]
+        self._templates = np.array(
+            [[n == shape for n in names] for shape in dict.fromkeys(names)], np.float64
         )
-        model.fit(psi @ self.space.whitener)
-        self._templates = model.cluster_centers_ @ np.linalg.inv(self.space.whitener)
+        self._l1 = np.zeros(len(self._templates))
+        self._fit_grid(psi, self.bits)
         return self
 
-    def encode(self, psi: np.ndarray) -> np.ndarray:
-        """Nearest codeword in G, (n, 1) int16."""
-        words = self.templates.astype(np.float64) @ self.space.whitener
-        targets = self.space.check(psi).astype(np.float64) @ self.space.whitener
-        half = (words**2).sum(axis=1) / 2
-        chunks = [targets[i : i + 8192] for i in range(0, len(targets), 8192)]
-        codes = [np.argmax(c @ words.T - half, axis=1) for c in chunks] or [np.zeros(0)]
-        return np.concatenate(codes)[:, None].astype(np.int16)
+    @property
+    def names(self) -> list[str]:
+        """ARKit's names of the shapes that are kept, in the order of the codes."""
+        return [arkit_name(self.space.names[int(np.argmax(unit))]) for unit in self.templates]
 
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """ψ̂, (n, d) float32; −1 decodes to NaN."""
-        codes = np.atleast_2d(np.asarray(codes))
-        if codes.shape[1] != 1 or (codes < UNDETECTED).any() or (codes >= self.codes).any():
-            raise InputError(
-                f"k-means codes have one column of values −1 … {self.codes - 1}, got shape {codes.shape}"
-            )
-        psi = self.templates[codes[:, 0]]
-        psi[codes[:, 0] == UNDETECTED] = np.nan
-        return psi
+    def _parameters(self) -> dict[str, Any]:
+        return {"bits": self.bits}
 
-    def save(self, path: str | Path) -> Path:
-        """Write the coding as an artefact folder."""
-        parameters = {"codes": self.codes, "seed": self.seed}
-        return save_coding(
-            self, path, {"templates": np.asarray(self.templates, dtype=np.float64)}, parameters
-        )
 
-    @classmethod
-    def load(cls, path: str | Path, space: ExpressionSpace = ICT53) -> Self:
-        """Read a coding that :meth:`save` wrote."""
-        artefact = load_coding(cls.__name__, path, space)
-        coding = cls(**artefact.card["parameters"], space=space)
-        artefacts.expect(artefact, str(path), templates=(coding.codes, space.dimension))
-        coding._templates = artefact.tensors["templates"]
-        return coding
+def mediapipe_psi(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """ψ as MediaPipe's own blendshape head reads it off pictures, (n, 53); NaN where no face is found.
+
+    Parameters
+    ----------
+    pictures : (H, W, 3) uint8 RGB each.
+
+    Raises
+    ------
+    AssetError : the FaceLandmarker model is not at hand.
+    """
+    from dfe_lib.face.landmarks import Landmarker, blendshape_names
+
+    names = blendshape_names()
+    scores = np.full((len(pictures), len(names)), np.nan, np.float32)
+    with Landmarker(blendshapes=True, max_faces=1) as landmarker:
+        for row, picture in zip(scores, pictures, strict=True):
+            found = landmarker.detect(picture).blendshapes
+            if found is not None:
+                row[:] = found
+    return to_ict53(scores, names)
