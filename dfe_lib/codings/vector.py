@@ -164,6 +164,23 @@ class FaissRQ:
         self._books = (books @ np.linalg.inv(self.space.whitener)).astype(np.float32)
         return self
 
+    def with_budget(self, psi: np.ndarray, bits: float) -> Self:
+        """The first stages that ``bits`` pay for, as a coding of its own: stages are trained one after the other.
+
+        Parameters
+        ----------
+        psi : not used; every coding's ``with_budget`` has it.
+        bits : budget per frame, at most that of the fit; what does not pay for a whole stage is left.
+        """
+        stages = int(bits / np.log2(self.codes) + 1e-9)
+        if not 1 <= stages <= self.stages:
+            raise InputError(
+                f"{bits} bits pay for {stages} stages of {np.log2(self.codes):.0f} bits, 1 … {self.stages} can be had"
+            )
+        first = type(self)(stages * float(np.log2(self.codes)), self.codes, self.beam, self.seed, self.space)
+        first._books = self.codebooks[:stages]
+        return first
+
     def encode(self, psi: np.ndarray) -> np.ndarray:
         """(n, S) int16, by FAISS's beam search.
 
