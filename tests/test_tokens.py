@@ -342,6 +342,23 @@ def test_the_shipped_tokenizer_holds_what_its_card_says():
         assert error < 0.6 * figures[kind]["pca"]["rms_mm"]
 
 
+def test_talking_people_move_their_mouths_and_are_read_with_less_noise():
+    from dfe_lib.tokens.build import simulated_frames
+
+    kinds = simulated_frames(2000, seed=3)
+    assert {kind: len(psi) for kind, psi in kinds.items()} == {
+        "displays": 2000,
+        "motion": 2000,
+        "talking": 1000,
+    }
+    jaw = ICT53.names.index("jawOpen")
+    assert np.median(kinds["talking"][:, jaw]) > np.median(kinds["motion"][:, jaw])
+    still = {
+        kind: np.linalg.svd(psi - psi.mean(axis=0))[1][-1] / len(psi) ** 0.5 for kind, psi in kinds.items()
+    }
+    assert still["talking"] < 0.7 * still["motion"]  # the direction that moves least is mostly noise
+
+
 def test_held_out_takes_of_the_recording_are_apart_in_time():
     from dfe_lib.data.adapters.arkit import read_range_of_motion
     from dfe_lib.tokens.build import TAKE, range_of_motion

@@ -72,6 +72,24 @@ def test_commitment_reaches_the_input_from_every_stage(generator):
     assert q.codebook.grad is None and q.log_gains.grad is None  # it pulls the input to the codes only
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_gradients_are_those_of_autograd(generator, shared):
+    q = ResidualQuantizer(4, codes=6, stages=3, shared=shared)
+    z = torch.randn(50, 4, generator=generator).requires_grad_()
+    weight, pulls = torch.randn(50, 4, generator=generator), torch.tensor([0.2, 1.0, 3.0])
+    wanted_of = [z, q.codebook, q.log_gains]
+    out = q(z)
+    mine = torch.autograd.grad((out.values * weight).sum() + out.commitment @ pulls, wanted_of)
+    rows = out.codes if shared else out.codes + 6 * torch.arange(3)
+    prefixes = (q.gains[:, None] * q.codebook[rows]).cumsum(dim=1)  # recorded operation by operation
+    commitment = (z[:, None] - prefixes.detach()).square().sum(dim=2).mean(dim=0)
+    torch.testing.assert_close(out.commitment, commitment)
+    values = prefixes[:, -1] + z - z.detach()
+    theirs = torch.autograd.grad((values * weight).sum() + commitment @ pulls, wanted_of)
+    for own, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("how", ["eval", "frozen"])
 def test_eval_and_frozen_passes_leave_the_state_bit_identical(generator, how):
     q, x = quantizer(generator)
@@ -303,13 +321,15 @@ def test_a_beam_wider_than_the_codebook_and_one_of_none(rng):
 
 
 def by_torch(encoder, psi):
-    """The encoder written with torch's own transformer."""
-    scaled = psi / encoder.scale
-    parts = [
-        linear(scaled[:, region]) for linear, region in zip(encoder.inputs, encoder.regions, strict=True)
-    ]
-    sequence = torch.stack([torch.zeros_like(parts[0]), *parts], dim=1) + encoder.place
-    return psi @ encoder.whitener + encoder.head(encoder.transformer(sequence)[:, 0])
+    """The encoder written with torch's own transformer, region by region."""
+    width = encoder.head.in_features
+    embed, place = encoder.embed.unflatten(1, (-1, width)), encoder.place.view(-1, width)
+    regions = ICT53.regions.values()
+    parts = [psi[:, r] / encoder.scale[r] @ embed[r, token] for token, r in enumerate(map(list, regions), 1)]
+    sequence = torch.stack([torch.zeros_like(parts[0]), *parts], dim=1) + place
+    for layer in encoder.layers:
+        sequence = layer(sequence)
+    return psi @ encoder.whitener + encoder.head(sequence[:, 0])
 
 
 @pytest.mark.parametrize("layers", [1, 3])

@@ -14,6 +14,7 @@ from dfe_lib.bench.peers import Faiss
 from dfe_lib.bench.timing import threads
 from dfe_lib.codings import PCA
 from dfe_lib.data import manifest
+from dfe_lib.data.simulator import ExtractionNoise
 from dfe_lib.space import ICT53
 from dfe_lib.tokens import Tokenizer
 from dfe_lib.tokens.build import held_out_frames, training_frames
@@ -45,6 +46,11 @@ def quality() -> dict[str, float | str]:
             }
         if "news" not in kinds:
             rows["news"] = NOT_MEASURED
+        noise = ExtractionNoise.load().residual_cholesky.T @ ICT53.whitener
+        rows["motion_ideal_for_its_noise_mm"] = ideal(noise.T @ noise, tokenizer.bits_per_frame)
+        centred = (kinds["motion"] - kinds["motion"].mean(axis=0)) @ ICT53.whitener
+        covariance = centred.T @ centred / len(centred)
+        rows["motion_ideal_if_gaussian_mm"] = ideal(covariance, tokenizer.bits_per_frame)
         return rows | _rates(training, kinds, tokenizer, peer)
 
 
@@ -70,6 +76,23 @@ def news() -> np.ndarray:
     clips = table["recording"].to_numpy()
     psi = ExpressionRegressor.load().predict(frames.landmarks(table), recordings=clips)
     return psi[np.isfinite(psi).all(axis=1)]
+
+
+def ideal(covariance: np.ndarray, bits: float) -> float:
+    """Root mean squared error that no code of so many bits goes below, for Gaussian vectors.
+
+    Reverse water-filling (Cover & Thomas 2006, theorem 10.3.3); it is approached by coding ever more vectors at once.
+
+    >>> round(ideal(np.eye(2), 2), 6)  # a bit each: a quarter of the variance is left
+    0.707107
+    """
+    power = np.linalg.eigvalsh(covariance).clip(0)
+    low, high = 0.0, float(power.max())
+    for _ in range(60):
+        level = (low + high) / 2
+        spent = 0.5 * np.log2(np.maximum(power / level, 1)).sum()
+        low, high = (level, high) if spent > bits else (low, level)
+    return float(np.sqrt(np.minimum(power, high).sum()))
 
 
 def _equal_bits(psi: np.ndarray, tokenizer: Tokenizer, peer: Faiss, pca: PCA) -> dict[str, float]:

@@ -33,7 +33,7 @@ def training_step(device: torch.device, prefix: str) -> dict[str, float]:
     ours.quantizer.assign(*start(x, config.codes, config.stages, torch.Generator().manual_seed(0)))
     settings = {"num_quantizers": config.stages, "codebook_size": config.codes, "shared_codebook": True}
     peer = ResidualVQ(dim=ICT53.dimension, **settings).to(device).train()
-    optimizers = [torch.optim.Adam(ours.parameters()), torch.optim.Adam(theirs.encoder.parameters())]
+    optimizers = [torch.optim.Adam(part.parameters(), fused=True) for part in (ours, theirs.encoder)]
 
     def our_step() -> None:
         out = ours(psi)
@@ -63,7 +63,7 @@ def training_step(device: torch.device, prefix: str) -> dict[str, float]:
         "quantiser": our_quantiser,
         "rvq": their_quantiser,
     }
-    t = interleaved(works, 5)
+    t = interleaved(works, 20)
     return {
         f"{prefix}_frames_per_s": BATCH / t["ours"],
         f"{prefix}_rvq_frames_per_s": BATCH / t["theirs"],

@@ -187,6 +187,33 @@ print(1e6 * np.median(seconds) / chunk, resident())
 )
 
 
+# One epoch of the whole network over frames in a file. Time is that of the processor: minutes on a shared machine.
+_EPOCH = """
+import resource, sys, tempfile, time
+from pathlib import Path
+import numpy as np
+import torch
+from dfe_lib.space import ICT53
+from dfe_lib.tokens.data import FrameFile, Shuffled
+from dfe_lib.tokens.fit import Run
+from dfe_lib.tokens.settings import TrainingConfig
+torch.set_num_threads(1)
+n, rng = int(sys.argv[1]), np.random.default_rng(0)
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / "psi"
+    with path.open("wb") as file:
+        for start in range(0, n, 50_000):
+            rng.random((min(50_000, n - start), 53), dtype=np.float32).tofile(file)
+    run = Run(Shuffled(FrameFile(path, 53)), TrainingConfig(device="cpu"), ICT53)
+    spent = [time.process_time()]
+    for step, rows in enumerate(run.psi.batches(run.batch, [0], 0)):
+        run.step(0, step, rows)
+        if step % 64 == 63:
+            spent.append(time.process_time())
+print(1e6 * np.median(np.diff(spent)) / (64 * run.batch), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
 def _memory() -> dict[str, float]:
     """MB that one call needs beyond its frames, for 2¹⁷ and for 2²⁰ frames."""
     return {
@@ -197,18 +224,19 @@ def _memory() -> dict[str, float]:
 
 
 def _scale() -> dict[str, float]:
-    """Time per frame and resident memory, greedy, from 10⁵ to 10⁷ frames that pass by in chunks."""
-    rows, first = {}, None
-    for n in SCALES:
-        runs = [in_new_process(_STREAM, THREADS, n) for _ in range(2 if n < 10**7 else 1)]
-        cost, resident = min(r[0] for r in runs), min(r[1] for r in runs)
-        first = first or (cost, resident)
-        rows |= {f"stream_{n:.0e}_us_per_frame".replace("+0", ""): cost}
-        rows |= {f"stream_{n:.0e}_resident_mb".replace("+0", ""): resident}
-    return rows | {
-        "stream_cost_1e7_over_1e5": cost / first[0],
-        "stream_resident_1e7_over_1e5": resident / first[1],
-    }
+    """Time per frame and resident memory, of greedy encoding and of an epoch, from 10⁵ to 10⁷ frames that pass by."""
+    rows: dict[str, float] = {}
+    for name, code, arguments in (("stream", _STREAM, (THREADS,)), ("epoch", _EPOCH, ())):
+        measured = {}
+        for n in SCALES:
+            runs = [in_new_process(code, *arguments, n) for _ in range(2 if n < 10**7 else 1)]
+            measured[n] = min(r[0] for r in runs), min(r[1] for r in runs)
+            rows[f"{name}_1e{len(str(n)) - 1}_us_per_frame"] = measured[n][0]
+            rows[f"{name}_1e{len(str(n)) - 1}_resident_mb"] = measured[n][1]
+        (cost, resident), (last_cost, last_resident) = measured[SCALES[0]], measured[SCALES[-1]]
+        rows[f"{name}_cost_1e7_over_1e5"] = last_cost / cost
+        rows[f"{name}_resident_1e7_over_1e5"] = last_resident / resident
+    return rows
 
 
 def _gpu() -> dict[str, float | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,32 +18,43 @@ from dfe_lib.space import ICT53
 from dfe_lib.tokens.quantizer import count_codes, perplexity
 from dfe_lib.tokens.training import TrainingConfig, train
 
-N_TRAIN = 30_000  # of each simulated kind
-N_HELD_OUT = 10_000  # of each simulated kind
+N_TRAIN = 30_000  # of each simulated kind; of talking heads half as many
+N_HELD_OUT = 10_000  # likewise
 TAKE = 310  # frames of the ARKit recording, ten seconds: every third take is held out whole
+CALM = 0.5  # noise of a large frontal face, as of newsreaders, over that of the renders; our choice
 
 
 def simulated_frames(n: int, seed: int) -> dict[str, np.ndarray]:
-    """Frames of the two kinds that the shipped tokenizer knows, none of them from a person.
+    """Frames of the three kinds that the shipped tokenizer knows, none of them from a person.
 
     Parameters
     ----------
-    n : frames of each kind.
-    seed : another seed gives other displays, and other people in the cohort.
+    n : frames of each kind, of the last half as many.
+    seed : another seed gives other displays, and other people.
 
     Returns
     -------
     dict : ``displays``, (n, 53) random displays, exact; ``motion``, (n, 53) frames of a simulated cohort as
-        the extraction would measure them, with its gain and noise.
+        the extraction would measure them, with its gain and noise; ``talking``, (n // 2, 53) frames of people
+        who all talk, with less of that noise.
     """
-    rng = np.random.default_rng(seed)
-    config = CohortConfig(subjects=max(2, n // 300), recordings=2)  # 200 frames a recording
-    motion = psi_of(simulate_cohort(config, seed, ExtractionNoise.load()).frames, ICT53.names)
-    motion = motion[np.isfinite(motion).all(axis=1)]
+    rng, noise = np.random.default_rng(seed), ExtractionNoise.load()
+    calm = ExtractionNoise(noise.gain, CALM * noise.residual_cholesky)
     return {
         "displays": sample_displays(n, rng),
-        "motion": motion[rng.permutation(len(motion))[:n]],
+        "motion": _cohort(n, CohortConfig(recordings=2), seed, noise, rng),
+        "talking": _cohort(n // 2, CohortConfig(recordings=1, speech=0.99), seed + 10_000, calm, rng),
     }
+
+
+def _cohort(
+    n: int, config: CohortConfig, seed: int, noise: ExtractionNoise, rng: np.random.Generator
+) -> np.ndarray:
+    """(n, 53) frames of as many people as it takes, three quarters of each kept."""
+    people = max(2, n // (150 * config.recordings))  # 200 frames a recording
+    psi = psi_of(simulate_cohort(replace(config, subjects=people), seed, noise).frames, ICT53.names)
+    psi = psi[np.isfinite(psi).all(axis=1)]
+    return psi[rng.permutation(len(psi))[:n]]
 
 
 def range_of_motion() -> tuple[np.ndarray, np.ndarray]:
@@ -93,13 +105,15 @@ def build_default(folder: Path, seed: int = 0) -> dict:
     figures["unused_codes"] = int((used.sum(dim=0) == 0).sum())
     tokenizer.card = {
         "what": f"Default tokenizer of space {ICT53.name}: {config.stages} tokens of {config.codes} a frame.",
-        "made_from": f"Simulated: {N_TRAIN} random displays (dfe_lib/data/displays.py) and {N_TRAIN} "
-        "frames of a simulated cohort with the measured gain and noise of the extraction "
-        "(dfe_lib/data/simulator.py). Open: two thirds of the takes of arkit-range-of-motion "
-        f"({len(training) - 2 * N_TRAIN} ARKit frames of one person; github.com/alexdjulin, MIT). "
+        "made_from": f"Simulated: {N_TRAIN} random displays (dfe_lib/data/displays.py), {N_TRAIN} frames of a "
+        "simulated cohort with the measured gain and noise of the extraction (dfe_lib/data/simulator.py), and "
+        f"{N_TRAIN // 2} of talking people with {CALM} of that noise. Open: two thirds of the takes of "
+        f"arkit-range-of-motion ({len(range_of_motion()[0])} ARKit frames of one person; github.com/alexdjulin, "
+        "MIT). "
         "Sizes, weights and data are our choice, not the paper's.",
         "rebuild": "dfe build tokenizer",
-        "held_out": f"{N_HELD_OUT} frames of each simulated kind, other displays and other simulated people; "
+        "held_out": f"{N_HELD_OUT} frames of each simulated kind ({N_HELD_OUT // 2} talking), other displays and "
+        "other simulated people; "
         "every third ten seconds of the ARKit recording",
         "figures": figures,
     }

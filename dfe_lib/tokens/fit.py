@@ -102,7 +102,7 @@ class Run:
         groups = [{"params": list(model.encoder.parameters()), "initial": c.learning_rate}]
         if phase == "joint":
             groups.append({"params": list(model.quantizer.parameters()), "initial": c.codebook_rate})
-        self.optimizer = None if phase == "refine" else torch.optim.Adam(groups)
+        self.optimizer = None if phase == "refine" else torch.optim.Adam(groups, fused=True)
 
     @property
     def batch(self) -> int:

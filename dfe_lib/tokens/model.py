@@ -33,9 +33,9 @@ class ModelConfig:
 
     stages: int = 6  # 6 × 8 bits = 48 bits a frame
     codes: int = 256  # one byte a token; more than the 2 × 53 directions there are, few enough to look at
-    width: int = 64  # about the dimension of ψ; not tuned
-    heads: int = 4  # 16 numbers a head, for 7 input tokens
-    layers: int = 2  # one to gather the regions, one to let them answer; not tuned
+    width: int = 32  # a 64 wide one of two layers took six times as long to train and coded no better
+    heads: int = 4  # 8 numbers a head, for 7 input tokens
+    layers: int = 1  # the summary asks the regions once; see width
 
     def __post_init__(self):
         limits = {"stages": 1, "codes": 2, "width": 1, "heads": 1, "layers": 1}
@@ -115,19 +115,27 @@ class Encoder(nn.Module):
 
     def __init__(self, space: ExpressionSpace, config: ModelConfig):
         super().__init__()
-        self.regions = [list(r) for r in space.regions.values()]
-        self.inputs = nn.ModuleList([nn.Linear(len(r), config.width) for r in self.regions])
-        self.place = nn.Parameter(0.02 * torch.randn(len(self.regions) + 1, config.width))
-        layer = nn.TransformerEncoderLayer(
-            config.width,
-            config.heads,
-            2 * config.width,
-            dropout=0.0,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
+        regions = [list(r) for r in space.regions.values()]
+        # One matrix embeds all regions at once: what is not of a token's region stays 0. Token 0 sums up.
+        within = torch.zeros(space.dimension, len(regions) + 1, config.width)
+        for token, region in enumerate(regions, start=1):
+            within[region, token] = 1
+        self.register_buffer("within", within.flatten(1))
+        fan_in = self.within.sum(dim=0).clamp_min(1)
+        self.embed = nn.Parameter((2 * torch.rand_like(self.within) - 1) * self.within / fan_in.sqrt())
+        self.place = nn.Parameter(0.02 * torch.randn(within[0].numel()))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                config.width,
+                config.heads,
+                2 * config.width,
+                dropout=0.0,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(config.layers)
         )
-        self.transformer = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.head = nn.Linear(config.width, space.dimension)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -136,39 +144,37 @@ class Encoder(nn.Module):
 
     def forward(self, psi: torch.Tensor) -> torch.Tensor:
         """(n, d) expression coefficients to (n, d) latents in metric coordinates."""
-        scaled = psi / self.scale
-        tokens = [layer(scaled[:, region]) for layer, region in zip(self.inputs, self.regions, strict=True)]
-        tokens = torch.stack([torch.zeros_like(tokens[0]), *tokens]) + self.place[:, None]  # (T, n, width)
-        for layer in self.transformer.layers[:-1]:
-            tokens = attend(layer, tokens)
-        summary = attend(self.transformer.layers[-1], tokens, 1)[0]  # nobody reads what the others end as
-        return psi @ self.whitener + self.head(summary)
+        tokens = torch.addmm(self.place, psi / self.scale, self.embed * self.within)
+        tokens = tokens.unflatten(1, (-1, self.head.in_features))  # (n, T, width)
+        for layer in self.layers[:-1]:
+            tokens = layer(tokens)
+        return torch.addmm(self.head(summary(self.layers[-1], tokens)), psi, self.whitener)
 
 
-def attend(layer: nn.TransformerEncoderLayer, tokens: torch.Tensor, first: int | None = None) -> torch.Tensor:
-    """A layer that normalises first, without dropout, for the ``first`` tokens only; what torch's own gives.
+def summary(layer: nn.TransformerEncoderLayer, tokens: torch.Tensor) -> torch.Tensor:
+    """What a layer that normalises first makes of the first token: nobody reads what the others end as.
+
+    Sums of products in place of torch's attention, since a handful of tokens is too little for it.
 
     Parameters
     ----------
-    tokens : (T, n, width); token by token, so that the first ones are one piece of memory.
+    tokens : (n, T, width).
 
     Returns
     -------
-    (first, n, width), by default all T.
+    (n, width), ``layer(tokens)[:, 0]``.
     """
-    attention, width = layer.self_attn, tokens.shape[2]
-    ask, answer = attention.in_proj_weight.split([width, 2 * width])
-    ask_bias, answer_bias = attention.in_proj_bias.split([width, 2 * width])
-
-    def by_head(x: torch.Tensor) -> torch.Tensor:  # (n, heads, T, width / heads)
-        return x.unflatten(2, (attention.num_heads, -1)).permute(1, 2, 0, 3)
-
-    normal = layer.norm1(tokens)
-    query = functional.linear(normal[:first], ask, ask_bias)
-    key, value = functional.linear(normal, answer, answer_bias).chunk(2, dim=2)
-    mixed = functional.scaled_dot_product_attention(by_head(query), by_head(key), by_head(value))
-    tokens = tokens[:first] + attention.out_proj(mixed.permute(2, 0, 1, 3).flatten(2))
-    return tokens + layer.linear2(layer.activation(layer.linear1(layer.norm2(tokens))))
+    attention, normal = layer.self_attn, layer.norm1(tokens)
+    by_head = (attention.num_heads, attention.head_dim)
+    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
+    query = functional.linear(normal[:, :1], weights[0], biases[0]).unflatten(2, by_head)
+    key = functional.linear(normal, weights[1], biases[1]).unflatten(2, by_head)
+    value = functional.linear(normal, weights[2], biases[2]).unflatten(
+        2, by_head
+    )  # (n, T, heads, width / heads)
+    share = ((query * key).sum(dim=3) / attention.head_dim**0.5).softmax(dim=1)
+    first = tokens[:, 0] + attention.out_proj((share[..., None] * value).sum(dim=1).flatten(1))
+    return first + layer.linear2(layer.activation(layer.linear1(layer.norm2(first))))
 
 
 class RVQVAE(nn.Module):

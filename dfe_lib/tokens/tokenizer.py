@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dfe_lib import artefacts
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.space import ICT53, ExpressionSpace
-from dfe_lib.tokens import forecast, search
+from dfe_lib.tokens import forecast, search, storage
 from dfe_lib.tokens.model import RVQVAE, Encoder, ModelConfig
 from dfe_lib.tokens.quantizer import ResidualQuantizer
 
-KIND = "tokenizer"
 METHODS = ("encoder", "greedy", "beam")
 NETWORK_BATCH = 4096  # frames in the encoder network at once; bounds its memory
-_ENCODER = "encoder."
 
 
 class Tokenizer:
@@ -103,7 +100,7 @@ class Tokenizer:
     @classmethod
     def from_model(cls, model: RVQVAE, config: ModelConfig, space: ExpressionSpace = ICT53) -> Tokenizer:
         """A tokenizer with a copy of a model's arrays."""
-        encoder = _blank_encoder(space, config)
+        encoder = storage.blank_encoder(space, config)
         encoder.load_state_dict({k: v.cpu() for k, v in model.encoder.state_dict().items()})
         return cls.from_parts(
             model.templates.detach().cpu().numpy(),
@@ -255,20 +252,9 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> Path:
         """Write the tokenizer as an artefact folder (safetensors and a JSON card)."""
-        tensors = {"templates": self.templates, "gains": self.gains}
-        if self._encoder is not None:
-            tensors |= {_ENCODER + k: v.numpy() for k, v in self._encoder.state_dict().items()}
-        card = {
-            "what": f"Tokenizer of expression coefficients, space {self.space.name}",
-            "made_from": "not recorded",
-            "rebuild": "dfe train FRAMES... --out DIR",
-            **self.card,
-            "kind": KIND,
-            "space": {"name": self.space.name, "names": list(self.space.names), "unit": self.space.unit},
-            "config": asdict(self.config),
-            "has_encoder": self._encoder is not None,
-        }
-        return artefacts.save(path, tensors, card)
+        return storage.write(
+            path, self.templates, self.gains, self.space, self._encoder, self.config, self.card
+        )
 
     @classmethod
     def load(cls, path: str | Path | None = None, space: ExpressionSpace = ICT53) -> Tokenizer:
@@ -278,45 +264,7 @@ class Tokenizer:
         ------
         InputError : missing, unreadable, of another kind, shape or expression space.
         """
-        path = "tokenizer" if path is None else Path(path)
-        artefact = artefacts.load(path, KIND)
-        where = f"tokenizer {path}"
-        config, has_encoder = cls._read_card(artefact.card, where, space)
-        encoder, shapes = None, {"templates": (config.codes, space.dimension), "gains": (config.stages,)}
-        if has_encoder:
-            encoder = _blank_encoder(space, config)
-            shapes |= {_ENCODER + k: tuple(v.shape) for k, v in encoder.state_dict().items()}
-        artefacts.expect(artefact, where, **shapes)
-        if encoder is not None:
-            state = {k: torch.from_numpy(artefact.tensors[_ENCODER + k]) for k in encoder.state_dict()}
-            encoder.load_state_dict(state)
-        own = {"kind", "space", "config", "has_encoder"}
-        card = {k: v for k, v in artefact.card.items() if k not in own}
-        return cls.from_parts(
-            artefact.tensors["templates"], artefact.tensors["gains"], space, encoder, config, card
-        )
-
-    @staticmethod
-    def _read_card(card: dict, where: str, space: ExpressionSpace) -> tuple[ModelConfig, bool]:
-        from dfe_lib.tokens.training import TrainingConfig  # training stands on this module
-
-        try:
-            made_for, names = card["space"]["name"], tuple(card["space"]["names"])
-            settings, has_encoder = dict(card["config"]), bool(card["has_encoder"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{where}: the card lacks {error}; train or fetch the tokenizer again"
-            ) from error
-        if (made_for, names) != (space.name, space.names):
-            raise InputError(
-                f"{where} was made for the expression space '{made_for}', but ψ is in '{space.name}'; "
-                "load it with that space or train another"
-                + (" (the coefficient names differ)" if made_for == space.name else "")
-            )
-        kind = TrainingConfig if "batch" in settings else ModelConfig
-        return kind.from_mapping(
-            {**settings, **({"device": "auto"} if "device" in settings else {})}
-        ), has_encoder
+        return cls.from_parts(**storage.read("tokenizer" if path is None else Path(path), space))
 
     def _check_fitted(self) -> None:
         if self._templates is None:
@@ -326,9 +274,3 @@ class Tokenizer:
         if not 1 <= stages <= self.stages:
             raise InputError(f"this tokenizer was trained with {self.stages} stages, got {stages}")
         return int(stages)
-
-
-def _blank_encoder(space: ExpressionSpace, config: ModelConfig) -> Encoder:
-    """An encoder to be filled; torch's global random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        return Encoder(space, config)
