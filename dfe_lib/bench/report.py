@@ -60,8 +60,8 @@ of 48 bits leaves of that noise alone, `motion_ideal_if_gaussian` of Gaussian ve
 latter, and codes of single frames do not come so near, ours included.
 
 `bits…` are means over the kinds of frames with a beam of 5. `shipped` uses the first stages of the shipped
-tokenizer; `short_training`, for more bits than it has, those of one of 12 stages that was refined for 3 epochs, an
-eighth of what the shipped one had. FAISS uses the first of 12 codebooks.""",
+tokenizer; `short_training`, for more bits than it has, those of one of 12 stages that was refined for
+3 epochs only. FAISS uses the first of 12 codebooks.""",
 }
 
 
