@@ -55,16 +55,17 @@ class Greedy:
         self.windows, self.width = windows, width
         total = self.steps[0].shape[1] if steps else 0
         self.buffer = np.empty((rows, total), dtype=self.gains.dtype)
+        self.codes = np.empty((len(windows), rows), dtype=np.intp)
 
     def __call__(self, scores: torch.Tensor) -> torch.Tensor:
-        """(n, S) int64 codes from the (n, K) scores of the first stage, which are used up."""
+        """(n, S) int64 codes, good until the next call, from (n, K) scores of the first stage, which are used up."""
         flat = scores.numpy()
-        codes = np.empty((len(flat), len(self.windows)), dtype=np.int64)
-        for s, window in enumerate(self.windows):
-            codes[:, s] = code = flat[:, window].argmax(axis=1)
+        codes = self.codes[:, : len(flat)]
+        for s, (code, window) in enumerate(zip(codes, self.windows, strict=True)):
+            flat[:, window].argmax(axis=1, out=code)
             if s < len(self.steps):
-                flat -= self._step(s, code + window.start)
-        return torch.from_numpy(codes)
+                flat -= self._step(s, code + window.start if window.start else code)
+        return torch.from_numpy(codes.T)
 
     def _step(self, s: int, code: np.ndarray) -> np.ndarray:
         # mode: NumPy would make a copy for the sake of the bounds check, which argmax has no need of
