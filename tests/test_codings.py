@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from sklearn import decomposition
 
+from dfe_lib import frames
 from dfe_lib.analysis.fidelity import rms_error, variance_explained
 from dfe_lib.codings import DFECS, FACS, PCA, Blendshapes, Coding, FacialBasis, FaissRQ, KMeans
 from dfe_lib.codings.action_units import au_basis
+from dfe_lib.codings.base import psi_for
 from dfe_lib.codings.dictionary import coordinate_descent, learn_dictionary
 from dfe_lib.codings.grid import Grid
 from dfe_lib.data.displays import sample_displays
@@ -235,3 +237,13 @@ def test_bits_per_frame_are_what_the_codes_can_take(fitted, name):
         levels = np.full(codes.shape[1], coding.codes)
     assert (codes < levels).all()
     assert coding.bits_per_frame == pytest.approx(np.log2(levels.astype(float)).sum())
+
+
+def test_frames_of_another_space_are_refused_by_name(fitted):
+    table = frames.with_psi(frames.frame_table("a", np.arange(3) / 10, [True] * 3), TEST[:3], ICT53.names)
+    np.testing.assert_array_equal(psi_for(fitted["PCA"], table), TEST[:3])
+    other = ExpressionSpace("flame53", ICT53.names, np.eye(53))
+    table.attrs = other.attrs()
+    for coding in fitted.values():
+        with pytest.raises(InputError, match=f"'flame53'.*{coding.name}.*'ict53'"):
+            psi_for(coding, table)

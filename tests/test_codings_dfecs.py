@@ -1,5 +1,6 @@
 """DFECS: keypoints and their preprocessing as the source has them, both levels, and planted units found again."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -162,7 +163,7 @@ def test_arrows_and_their_picture():
     unit[8 + 68] = 1.0
     start, end = arrows(unit, KEYPOINTS, strength=30)
     assert (end - start)[8].tolist() == [0, 30] and np.count_nonzero(end - start) == 1
-    ax = plot_keypoint_arrows(start, end, title="chin")
+    ax = plot_keypoint_arrows(start, end, ax=plt.figure().gca(), title="chin")
     assert ax.get_title() == "chin" and ax.yaxis_inverted() and len(ax.collections) == 2
     assert len(ax.collections[1].get_offsets()) == 1
     figure = plot_keypoint_units([(start, end)] * 3, titles=["a", "b", "c"], columns=2)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dfe_lib.bench.codings import codings
 from dfe_lib.bench.extraction import extraction
 from dfe_lib.bench.quality import quality
 from dfe_lib.bench.report import markdown
@@ -24,6 +25,7 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "extraction": extraction,
     "tokens": tokens,
     "quality": quality,
+    "codings": codings,
 }
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
+import pandas as pd
 
-from dfe_lib import artefacts
+from dfe_lib import artefacts, frames
 from dfe_lib.codings.bounded import bounded_least_squares
 from dfe_lib.codings.dictionary import coordinate_descent
 from dfe_lib.codings.grid import Grid
 from dfe_lib.codings.store import load_coding, save_coding
 from dfe_lib.errors import InputError
-from dfe_lib.space import ICT53, ExpressionSpace
+from dfe_lib.space import ICT53, ExpressionSpace, space_of
 
 UNDETECTED = -1
 _MAX_LEVELS = 1024  # finer grids cost bits and no longer change the error
@@ -64,6 +65,24 @@ def check_training(psi: np.ndarray, space: ExpressionSpace, at_least: int = 2) -
             f"all {len(psi)} training frames are the same expression; nothing can be learnt from them"
         )
     return psi
+
+
+def psi_for(coding: Coding, table: pd.DataFrame, source: str = "the frame table") -> np.ndarray:
+    """ψ of a frame table for a coding, (n, d) float32, NaN where no face was found.
+
+    Arrays do not say what their numbers mean, frame tables do: two spaces can have the same dimension.
+
+    Raises
+    ------
+    InputError : the table's ψ is of another space than the coding's, by name.
+    """
+    space = space_of(table.attrs, source)
+    if space.name != coding.space.name:
+        raise InputError(
+            f"{source} holds ψ of space '{space.name}', but the {coding.name} coding works in '{coding.space.name}'; "
+            "fit one on ψ of the table's space"
+        )
+    return frames.psi(table, coding.space.names)
 
 
 class LinearCoding:

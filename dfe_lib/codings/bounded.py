@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import lsq_linear
 
-BLOCK = 1024  # frames at a time: what is worked on stays in the cache
+BLOCK = 4096  # frames at a time: enough that many have equally many free coordinates
 _RIDGE = 1e-10  # of the largest diagonal entry: one answer also where atoms are mixtures of each other
 _PATIENCE = 3  # exchanges of all violated bounds that may fail to help before one at a time is exchanged
-_EXACT = 1e-12  # of the length of the right side, where conjugate gradients stop
 
 
 def bounded_least_squares(
@@ -18,8 +17,8 @@ def bounded_least_squares(
 
     Block principal pivoting (Júdice & Pires 1994; Kim & Park 2011): guess which coordinates are free, solve for them,
     exchange those that violate a bound or whose gradient points inwards, until nothing is left to exchange. All frames
-    share the Gram matrix, and take their steps of conjugate gradients in one product with it. Where atoms are mixtures
-    of each other the fit is unique but x is not; then some x that fits is returned.
+    share the Gram matrix, the guess (a few sweeps of coordinate descent) and every step. Where atoms are mixtures of
+    each other the fit is unique but x is not; then some x that fits is returned.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def _pivot(products: np.ndarray, gram: np.ndarray, high: np.ndarray) -> tuple[np
     for _ in range(20 + 10 * k):
         is_free = free[rows]
         fixed = np.where(is_free, 0.0, x[rows])
-        y = fixed + _conjugate_gradients(is_free, products[rows] - fixed @ gram, gram)
+        y = fixed + _solve(is_free, products[rows] - fixed @ gram, gram)
         inwards = products[rows] - y @ gram
         below, above = is_free & (y < -small), is_free & (y > high + small)
         release = ~is_free & np.where(fixed > 0, inwards < -small, inwards > small)
@@ -83,29 +82,21 @@ def _pivot(products: np.ndarray, gram: np.ndarray, high: np.ndarray) -> tuple[np
     return np.clip(x, 0, high), rows
 
 
-def _conjugate_gradients(free: np.ndarray, right: np.ndarray, gram: np.ndarray) -> np.ndarray:
-    """(n, k) solutions over the free coordinates, zero elsewhere."""
-    free = free.astype(np.float64)
-    residual = right * free
-    x, step = np.zeros_like(residual), residual.copy()
-    size = np.einsum("ij,ij->i", residual, residual)
-    goal = _EXACT**2 * size
-    for _ in range(3 * len(gram)):
-        image = step @ gram
-        image *= free
-        along = size / np.maximum(np.einsum("ij,ij->i", step, image), 1e-300)
-        x += along[:, None] * step
-        residual -= along[:, None] * image
-        new = np.einsum("ij,ij->i", residual, residual)
-        if (new <= goal).all():
-            break
-        step *= (new / np.maximum(size, 1e-300))[:, None]
-        step += residual
-        size = new
-    return x
+def _solve(free: np.ndarray, right: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """(n, k) solutions over the free coordinates, zero elsewhere; frames with equally many of them go together."""
+    out, count = np.zeros_like(right), free.sum(axis=1)
+    order = np.argsort(count, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(count[order])) + 1):
+        if not len(rows) or not count[rows[0]]:
+            continue
+        members = np.nonzero(free[rows])[1].reshape(len(rows), -1)
+        system = gram[members[:, :, None], members[:, None, :]]
+        found = np.linalg.solve(system, right[rows[:, None], members][..., None])
+        out[rows[:, None], members] = found[..., 0]
+    return out
 
 
-def _descend(products: np.ndarray, gram: np.ndarray, high: np.ndarray, sweeps: int = 6) -> np.ndarray:
+def _descend(products: np.ndarray, gram: np.ndarray, high: np.ndarray, sweeps: int = 12) -> np.ndarray:
     """A first guess by coordinate descent: what is at a bound after a few sweeps mostly stays there."""
     goal = np.ascontiguousarray(products.T)
     x, best = np.zeros_like(goal), np.empty(goal.shape[1])
