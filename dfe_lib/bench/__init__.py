@@ -42,17 +42,18 @@ def run(suite: str = "all", target: Path = RESULT, report: Path = REPORT) -> dic
 
     if suite != "all" and suite not in SUITES:
         raise ConfigError(f"no such benchmark: {choices(suite, ['all', *SUITES])}")
-    result = json.loads(target.read_text()) if target.is_file() else {}
-    result = {name: result[name] for name in SUITES if "made" in result.get(name, {})}
     for name in SUITES if suite == "all" else [suite]:
         made = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "host": _host(), **collect()}
         made["versions"] |= _peers()
         rows = SUITES[name]()
         figures = {k: v if isinstance(v, str) else float(f"{v:.4g}") for k, v in rows.items()}
-        result[name] = {"made": made, "figures": figures}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(result, indent=2) + "\n")
-    report.write_text(markdown(result))
+        # Read only now: another suite may have ended while this one ran.
+        kept = json.loads(target.read_text()) if target.is_file() else {}
+        kept[name] = {"made": made, "figures": figures}
+        result = {n: kept[n] for n in SUITES if "made" in kept.get(n, {})}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(result, indent=2) + "\n")
+        report.write_text(markdown(result))
     return result
 
 
