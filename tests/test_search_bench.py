@@ -35,6 +35,19 @@ def test_the_faiss_peer_is_given_what_we_have(rng):
     assert np.square(x - own.decode(own.encode(x))).mean() < np.square(x - rebuilt).mean()
 
 
+def test_rows_of_a_device_and_what_they_say_where_there_is_none(rng, monkeypatch):
+    for peer in ("faiss", "vector_quantize_pytorch"):
+        pytest.importorskip(peer, reason=f"{peer} is a development dependency")
+    from dfe_lib.bench import device
+
+    x, book = (torch.from_numpy(rng.normal(size=s).astype(np.float32)) for s in ((100, 5), (16, 5)))
+    rows = device.measure(x, book, torch.tensor([1.0, 0.5]), torch.device("cpu"))
+    assert tuple(rows) == device.ROWS and all(value > 0 for value in rows.values())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    missing = device.gpu(x, book, torch.tensor([1.0, 0.5]))
+    assert set(missing.values()) == {"not measured"} and {f"gpu_{name}" for name in rows} < set(missing)
+
+
 def test_one_suite_leaves_the_figures_of_the_other(tmp_path, monkeypatch):
     figures = {"tokens": {"d53_greedy_relative_to_rvq": 23.456789, "gpu": "not measured"}}
     suites = {"extraction": lambda: {"frames_per_s": 1.0}, "tokens": lambda: figures["tokens"]}

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from dfe_lib.analysis.fidelity import rms_error
+from dfe_lib.bench.device import NOT_MEASURED
 from dfe_lib.bench.peers import Faiss
 from dfe_lib.bench.timing import threads
 from dfe_lib.codings import PCA
@@ -23,7 +24,6 @@ THREADS = 2
 SEED = 0  # the one that the shipped tokenizer was trained with
 STAGES = (1, 2, 3, 4, 6, 8, 10, 12)  # of the rate–distortion curve: 8 … 96 bits
 SHORT_TRAINING = {"stages": STAGES[-1], "refine_epochs": 3, "follow_epochs": 0, "device": "cpu"}
-NOT_MEASURED = "not measured"
 
 
 def quality() -> dict[str, float | str]:

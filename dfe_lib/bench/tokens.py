@@ -6,20 +6,18 @@ vector-quantize-pytorch as its shared one, without gains, which it does not know
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
+from dfe_lib.bench.device import gpu
 from dfe_lib.bench.peers import Faiss, residual_vq
 from dfe_lib.bench.steps import training_step
-from dfe_lib.bench.timing import best, in_new_process, interleaved, threads
+from dfe_lib.bench.timing import in_new_process, interleaved, threads
 
 FRAMES, CODES, STAGES = 65_536, 256, 8
 DIMENSIONS = (53, 128)
 THREADS = 2
 SCALES = (100_000, 1_000_000, 10_000_000)
-NOT_MEASURED = "not measured"
 
 
 def tokens() -> dict[str, float | str]:
@@ -34,14 +32,14 @@ def tokens() -> dict[str, float | str]:
         for d in DIMENSIONS:
             rows |= {f"d{d}_{name}": value for name, value in _encoding(d).items()}
         rows |= _shipped() | training_step(torch.device("cpu"), "training")
-    return rows | _parts() | _memory() | _scale() | _gpu()
+    return rows | _parts() | _memory() | _scale() | gpu(*_case(DIMENSIONS[0]))
 
 
-def _case(d: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _case(d: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(FRAMES, d, generator=generator)
     codebook = torch.randn(CODES, d, generator=generator)
-    return x.to(device), codebook.to(device), (0.7 ** torch.arange(STAGES)).to(device)
+    return x, codebook, 0.7 ** torch.arange(STAGES)
 
 
 def _encoding(d: int) -> dict[str, float]:
@@ -237,36 +235,3 @@ def _scale() -> dict[str, float]:
         rows[f"{name}_cost_1e7_over_1e5"] = last_cost / cost
         rows[f"{name}_resident_1e7_over_1e5"] = last_resident / resident
     return rows
-
-
-def _gpu() -> dict[str, float | str]:
-    """Encoding and a training step on a GPU, beside the peer that runs there, where there is one."""
-    if not torch.cuda.is_available():
-        return {"gpu": NOT_MEASURED}
-    from dfe_lib.tokens import search
-
-    x, codebook, gains = _case(DIMENSIONS[0], "cuda")
-
-    def timed(work: Callable[[], object]) -> float:
-        def whole() -> None:
-            work()
-            torch.cuda.synchronize()
-
-        whole()
-        return best(whole, 10)
-
-    product, greedy = timed(lambda: x @ codebook.T), timed(lambda: search.search(x, codebook, gains))
-    beam, rvq = timed(lambda: search.search(x, codebook, gains, 5)), timed(residual_vq(x, codebook, STAGES))
-    moved = (
-        4 * FRAMES * CODES * (1 + 4 * STAGES)
-    )  # bytes: scores written once, then read or written 4 times a stage
-    return {
-        "gpu": torch.cuda.get_device_name(),
-        "gpu_greedy_frames_per_s": FRAMES / greedy,
-        "gpu_beam5_frames_per_s": FRAMES / beam,
-        "gpu_rvq_frames_per_s": FRAMES / rvq,
-        "gpu_greedy_relative_to_rvq": rvq / greedy,
-        "gpu_greedy_time_over_product": greedy / product,
-        "gpu_greedy_gb_per_s": moved / greedy / 1e9,
-        **training_step(torch.device("cuda"), "gpu_training"),
-    }
