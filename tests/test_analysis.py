@@ -8,7 +8,6 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from dfe_lib.analysis import coverage, fidelity, metrics, statistics
 from dfe_lib.analysis.representations import CountWeights, bag_of_levels, bag_of_tokens, functionals
-from dfe_lib.codings import PCA
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53
@@ -34,38 +33,6 @@ def test_fidelity_refuses_what_it_cannot_compare():
         fidelity.variance_explained(0 * PSI, PSI)
     with pytest.raises(InputError, match="NaN"):
         fidelity.rms_error(PSI, PSI * np.nan)
-
-
-def test_same_code_same_numbers_and_rate_distortion_falls():
-    makers = {"a": lambda bits: PCA(bits=bits), "b": lambda bits: PCA(bits=bits)}
-    table = fidelity.rate_distortion(makers, PSI, PSI, [8, 24, 48])
-    a, b = (table[table["coding"] == n].drop(columns="coding").reset_index(drop=True) for n in "ab")
-    assert a.equals(b)
-    assert (np.diff(a["rms_mm"]) < 0).all() and (np.diff(a["bits"]) > 0).all()
-
-
-class _Doubling:
-    """A residual coding with stages of 1/2 and 1/4 of a jaw opening."""
-
-    name, space, bits_per_frame = "doubling", ICT53, 2.0
-    _unit = ICT53.vector(jawOpen=1.0)
-
-    def encode(self, psi):
-        rest = psi[:, ICT53.names.index("jawOpen")].copy()
-        codes = np.zeros((len(psi), 2), dtype=np.int16)
-        for s, gain in enumerate((0.5, 0.25)):
-            codes[:, s] = rest >= gain
-            rest -= gain * codes[:, s]
-        return codes
-
-    def decode(self, codes):
-        return (codes @ np.array([0.5, 0.25])[: codes.shape[1]])[:, None] * self._unit
-
-
-def test_prefix_distortion_by_hand():
-    table = fidelity.prefix_distortion(_Doubling(), np.stack([_Doubling._unit * 0.75]))
-    assert table["bits"].tolist() == [1.0, 2.0]
-    np.testing.assert_allclose(table["variance_explained"], [1 - 1 / 9, 1.0], atol=1e-6)
 
 
 # coverage
@@ -98,29 +65,6 @@ def test_coverage_curve_counts_frames_within_each_threshold():
     psi = np.stack([unit * s / size for s in (0.5, 1.5, 2.5, 3.5)])
     curve = coverage.coverage_curve(psi, 0 * psi, [0, 1, 2, 10])
     np.testing.assert_allclose(curve, [0, 0.25, 0.5, 1])
-
-
-def test_good_turing_and_chao1_by_hand():
-    # Combinations a ×3, b ×2, c, d, e once: n = 8, S = 5, f1 = 3, f2 = 1.
-    codes = np.array([[0, 1]] * 3 + [[1, 0]] * 2 + [[2, 2], [3, 3], [4, 4], [-1, -1]])
-    assert coverage.good_turing(codes) == pytest.approx(1 - 3 / 8)
-    assert coverage.chao1(codes) == pytest.approx(5 + 3 * 2 / (2 * 2))
-    # Without order a and b are one combination ×5: S = 4, f1 = 3, f2 = 0.
-    assert coverage.good_turing(codes, ordered=False) == pytest.approx(1 - 3 / 8)
-    assert coverage.chao1(codes, ordered=False) == pytest.approx(4 + 3 * 2 / 2)
-
-
-def test_outside_span_splits_variance():
-    inverse = np.linalg.inv(ICT53.whitener)
-    e = np.eye(53) @ inverse  # an orthonormal basis in G
-    psi = np.stack([3 * e[0] + 4 * e[5]])
-    basis = np.stack([e[0], 2 * e[0], e[1]])  # repeats itself
-    found = coverage.outside_span(psi, psi * 0, basis)
-    assert found.share == pytest.approx(16 / 25, abs=1e-4) and found.explained == pytest.approx(0, abs=1e-3)
-    half = coverage.outside_span(psi, np.stack([2 * e[5]]), basis)
-    assert half.explained == pytest.approx(0.75, abs=1e-3)
-    inside = coverage.outside_span(np.stack([e[0]]), np.stack([e[0]]), basis)
-    assert inside.share < 1e-6 and np.isnan(inside.explained)
 
 
 # representations

@@ -13,8 +13,8 @@ import pytest
 from matplotlib.collections import PolyCollection
 
 from dfe_lib.errors import InputError
-from dfe_lib.figures import charts, faces, style
-from dfe_lib.figures.naming import template_names
+from dfe_lib.figures import charts, faces, sheets, style
+from dfe_lib.figures.naming import WORDS, describe, template_names
 from dfe_lib.frames import frame_table, with_psi
 from dfe_lib.space import ICT53
 
@@ -159,7 +159,7 @@ def test_landmarks_leave_out_what_was_not_found(ax):
 def test_every_coding_has_its_own_colour_and_marker():
     colours = [style.colour(c) for c in style.CODING_COLOURS]
     markers = [style.marker(c) for c in style.CODING_COLOURS]
-    assert len(set(colours)) == len(set(markers)) == 8
+    assert len(set(colours)) == len(set(markers)) == 11
     assert style.colour("FacialBasis") == style.colour("Facial Basis")
     assert style.colour("KMeans") == style.colour("k-means, 256") == style.colour("k-means")
     with pytest.raises(InputError, match="PCA"):
@@ -221,22 +221,6 @@ def test_usage_counts_used_codes(ax):
         charts.plot_usage(np.array([2]), K=2)
 
 
-def test_coverage_and_rate_distortion_use_the_codings_colours(ax):
-    charts.plot_coverage_curve(pd.DataFrame({"DFE": [0.1, 1.0], "PCA": [0.0, 0.5]}, index=[0.1, 1.0]), ax)
-    assert [line.get_color() for line in ax.lines] == [style.colour("DFE"), style.colour("PCA")]
-    assert ax.lines[0].get_ydata().tolist() == [10, 100]
-    table = pd.DataFrame({"coding": ["FACS"] * 2, "bits": [20, 10], "rms_mm": [1.0, 2.0]})
-    second = charts.plot_rate_distortion(table, ax=plt.subplots()[1])
-    assert second.lines[0].get_xdata().tolist() == [10, 20], "in order of bits"
-
-
-def test_richness_shows_seen_and_estimated(ax):
-    table = pd.DataFrame({"stages": [1, 2], "seen": [5, 9], "chao1": [6.0, 30.0], "good_turing": [0.9, 0.4]})
-    charts.plot_richness(table, ax)
-    assert {line.get_label(): list(line.get_ydata()) for line in ax.lines}["seen"] == [5, 9]
-    assert [t.get_text() for t in ax.texts] == ["90 %", "40 %"]
-
-
 def test_intervals_run_from_top_to_bottom(ax):
     table = pd.DataFrame(
         {"method": ["DFE", "other"], "value": [0.6, 0.5], "low": [0.5, 0.3], "high": [0.7, 0.8]}
@@ -245,14 +229,6 @@ def test_intervals_run_from_top_to_bottom(ax):
     assert ax.lines[0].get_xdata().tolist() == [0.5, 0.7] and ax.lines[0].get_color() == style.colour("DFE")
     assert [t.get_text() for t in ax.get_yticklabels()] == ["DFE", "other"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1] and "95 %" in ax.get_xlabel()
-
-
-def test_similarity_of_equal_and_opposite_templates(ax):
-    smile = ICT53.vector(mouthSmile_L=1.0)
-    charts.plot_similarity(np.stack([smile, 2 * smile, -smile, 0 * smile]), ICT53, ax)
-    cosine = np.asarray(ax.images[0].get_array())
-    assert cosine.shape == (3, 3), "a template that moves nothing is left out"
-    assert sorted(np.round(cosine[np.triu_indices(3, 1)], 6)) == [-1, -1, 1]
 
 
 def test_bars_follow_the_regions(ax):
@@ -279,3 +255,36 @@ def test_template_names_join_sides_and_tell_the_sign():
     one = ICT53.vector(browDown_L=-1.0)
     names = template_names(np.stack([both, one, 0 * one]), ICT53)
     assert names == ["mouthSmile L+R", "−browDown L", "still"]
+
+
+def test_descriptions_are_words():
+    smirk = ICT53.vector(mouthSmile_L=0.7, cheekSquint_L=1.5)
+    frown = ICT53.vector(browDown_L=1.0, browDown_R=1.0)
+    shut = -ICT53.vector(jawOpen=1.0)
+    said = describe(np.stack([smirk, frown, shut, 0 * shut]), ICT53)
+    assert set(said[0].split(", ")) == {"left lip corner up", "left cheek raised"}
+    assert said[1:] == ["both brows down", "jaw closed", "still"]
+
+
+def test_every_coefficient_has_words_for_both_ways():
+    assert set(WORDS) == {n.removesuffix("_L").removesuffix("_R") for n in ICT53.names}
+    for forwards, back in WORDS.values():
+        assert forwards != back
+    assert (
+        describe(np.eye(53, dtype=np.float32), ICT53, 1)[ICT53.names.index("eyeSquint_L")]
+        == "left lids tightened"
+    )
+
+
+def test_contact_sheet_keeps_names_off_the_face():
+    """The names of the bars begin right of the drawn face."""
+    pictures = [np.zeros((40, 40, 3), np.uint8)] * 2
+    landmarks = np.random.default_rng(0).uniform(5, 35, (2, 478, 3))
+    psi = np.stack([ICT53.vector(mouthShrugLower=0.6, eyeLookOut_L=0.5), ICT53.vector(browInnerUp_L=-0.4)])
+    figure = sheets.plot_contact_sheet(pictures, landmarks, psi, Model(), ["a", "b"])
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    for face, bars in zip(figure.axes[1::3], figure.axes[2::3], strict=True):
+        drawn = polygons(face).get_window_extent(renderer)
+        for label in bars.get_yticklabels():
+            assert label.get_window_extent(renderer).x0 > drawn.x1

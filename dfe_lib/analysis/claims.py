@@ -65,7 +65,7 @@ def fidelity_comparisons(
     Parameters
     ----------
     precise, wide : names of the two claims.
-    budget : as of :func:`dfe_lib.analysis.fidelity.evaluate`, with ``data``; codings below 40 bits are left out.
+    budget : as of :func:`dfe_lib.analysis.comparison.error_table`; codings below 40 bits are left out.
     outside : ``data, coding, of_that_reproduced``: how much of what FACS cannot say each coding brings back.
     sources : data → source.
     """

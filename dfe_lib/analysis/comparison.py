@@ -21,7 +21,8 @@ from dfe_lib.analysis.statistics import (
     mean_interval,
     mean_intervals,
     paired_difference,
-    score_interval,
+    ratio,
+    score_intervals,
 )
 from dfe_lib.space import ICT53
 
@@ -41,20 +42,35 @@ def error_table(panel: Panel, seed: int = 0) -> pd.DataFrame:
     rows = []
     for source in panel.sources:
         energy = ICT53.norm(source.psi) ** 2
-        for coding in panel.codings:
-            error = panel.errors(source, coding.name)
-            rms = mean_interval(error, source.unit, rng)
-            ve = score_interval(np.stack([energy, error**2], axis=1), source.unit, explained, rng)
+        errors = [panel.errors(source, name) for name in panel.names]
+        rms = score_intervals([with_ones(e) for e in errors], source.unit, ratio, rng)
+        ve = score_intervals([np.stack([energy, e**2], axis=1) for e in errors], source.unit, explained, rng)
+        for coding, error, r, v in zip(panel.codings, errors, rms, ve, strict=True):
             rows.append(
                 {
                     "data": source.name, "source": source.source, "unit": source.unit_name,
                     "n_units": source.units, "coding": coding.name, "units": len(coding.templates),
-                    "bits": float(coding.bits_per_frame), "rms_mm": rms.value, "low": rms.low, "high": rms.high,
-                    "p95_mm": float(np.quantile(error, 0.95)), "variance_explained": ve.value,
-                    "ve_low": ve.low, "ve_high": ve.high,
+                    "bits": float(coding.bits_per_frame), "rms_mm": r.value, "low": r.low, "high": r.high,
+                    "p95_mm": float(np.quantile(error, 0.95)), "variance_explained": v.value,
+                    "ve_low": v.low, "ve_high": v.high,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def rate_distortion(panels: Iterable[Panel], seed: int = 0) -> pd.DataFrame:
+    """Error against budget: :func:`error_table` of the same codings at several budgets.
+
+    Parameters
+    ----------
+    panels : of :func:`dfe_lib.analysis.panel.at_budget`, on the same sources.
+
+    Returns
+    -------
+    DataFrame as of :func:`error_table`, without repetitions; ``bits`` is what is really spent.
+    """
+    tables = pd.concat([error_table(panel, seed) for panel in panels])
+    return tables.drop_duplicates(["data", "coding", "bits"], ignore_index=True)
 
 
 def against(
@@ -102,12 +118,12 @@ def outcome(found: Difference) -> str:
 
 def error_terms(panel: Panel) -> Terms:
     """Terms whose :func:`ratio` is the mean RMS error in mm."""
-    return lambda source, coding: _with_ones(panel.errors(source, coding))
+    return lambda source, coding: with_ones(panel.errors(source, coding))
 
 
 def within_terms(panel: Panel, tau: float) -> Terms:
     """Terms whose :func:`ratio` is the share of frames within ``tau`` mm."""
-    return lambda source, coding: _with_ones(panel.errors(source, coding) <= tau)
+    return lambda source, coding: with_ones(panel.errors(source, coding) <= tau)
 
 
 def outside_terms(panel: Panel, basis: np.ndarray, kind: str) -> Terms:
@@ -133,11 +149,11 @@ def outside_table(panel: Panel, basis: np.ndarray, kind: str, seed: int = 0) -> 
     rows = []
     for source in panel.sources:
         share = beyond(source.psi, basis, kind).share
-        for coding in panel.codings:
-            found = score_interval(terms(source, coding.name), source.unit, explained, rng)
+        found = score_intervals([terms(source, name) for name in panel.names], source.unit, explained, rng)
+        for name, f in zip(panel.names, found, strict=True):
             rows.append(
-                {"data": source.name, "source": source.source, "coding": coding.name, "outside_facs": share}
-                | {"of_that_reproduced": found.value, "low": found.low, "high": found.high}
+                {"data": source.name, "source": source.source, "coding": name, "outside_facs": share}
+                | {"of_that_reproduced": f.value, "low": f.low, "high": f.high}
             )
     return pd.DataFrame(rows)
 
@@ -232,20 +248,19 @@ def sentence(table: pd.DataFrame, what: str, unit: str = "mm") -> str:
     ahead = table[table["outcome"] == AHEAD]
     text = f"**{what}.** DFE is ahead in {len(ahead)} of {len(table)} comparisons"
     text += ": the 95 % interval of the paired difference lies above zero." if len(ahead) else "."
-    words = {BEHIND: "It is **behind**", EQUAL: "**No difference is shown**", TOO_FEW: "Too few units to say"}
+    words = {BEHIND: "It is **behind** against ", EQUAL: "**No difference is shown** from "}
     for kind, start in words.items():
         rows = table[table["outcome"] == kind]
-        if len(rows):
-            each = [
-                f"{r.other} on {r.data} ({r.gain:+.3g} {unit}, {r.low:.3g} to {r.high:.3g})".replace(
-                    " ,", ","
-                )
-                for r in rows.itertuples()
-            ]
-            preposition = "against" if kind != EQUAL else "from"
-            text += f" {start} {preposition} " + "; ".join(each) + "."
+        each = [
+            f"{r.other} on {r.data} ({r.gain:+.3g} {unit}, {r.low:.3g} to {r.high:.3g})"
+            for r in rows.itertuples()
+        ]
+        text += f" {start}{'; '.join(each)}." if each else ""
+    few = table[table["outcome"] == TOO_FEW]["data"].unique()
+    text += f" Too few units to say on {', '.join(few)}." if len(few) else ""
     return text
 
 
-def _with_ones(values: np.ndarray) -> np.ndarray:
+def with_ones(values: np.ndarray) -> np.ndarray:
+    """(n, 2) terms whose :func:`dfe_lib.analysis.statistics.ratio` is the mean of (n,) values."""
     return np.stack([np.ones(len(values)), np.asarray(values, dtype=np.float64)], axis=1)

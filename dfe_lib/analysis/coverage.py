@@ -1,9 +1,8 @@
-"""How much of facial behaviour a coding covers: diversity, use, richness, and what lies beyond FACS."""
+"""How much of facial behaviour a coding covers: diversity, use, and the share of displays within a tolerance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -70,57 +69,6 @@ def frequencies(codes: np.ndarray, ordered: bool = True) -> np.ndarray:
     if not len(codes):
         raise InputError("there is no token combination to count: every frame is without a face")
     return np.unique(codes if ordered else np.sort(codes, axis=1), axis=0, return_counts=True)[1]
-
-
-def good_turing(codes: np.ndarray, ordered: bool = True) -> float:
-    """Good–Turing sample coverage 1 − f₁/n: the chance that the next frame shows a combination seen before.
-
-    >>> good_turing(np.array([[0], [0], [1], [2]]))    # two of four frames were seen once only
-    0.5
-    """
-    counts = frequencies(codes, ordered)
-    return float(1 - (counts == 1).sum() / counts.sum())
-
-
-def chao1(codes: np.ndarray, ordered: bool = True) -> float:
-    """Chao1 lower bound on how many combinations exist, bias-corrected: S + f₁(f₁ − 1) / (2 (f₂ + 1))."""
-    counts = frequencies(codes, ordered)
-    f1, f2 = int((counts == 1).sum()), int((counts == 2).sum())
-    return float(len(counts) + f1 * (f1 - 1) / (2 * (f2 + 1)))
-
-
-@dataclass(frozen=True)
-class OutsideSpan:
-    """What lies outside the linear span of a basis (in G).
-
-    Attributes
-    ----------
-    share : share of Σ‖ψ‖²_G that no combination of the basis reaches, 0–1.
-    explained : share of that part which ψ̂ reproduces; 1 is perfect, below 0 is worse than nothing; NaN where
-        there is nothing outside.
-    """
-
-    share: float
-    explained: float
-
-
-def outside_span(
-    psi: np.ndarray, psi_hat: np.ndarray, basis: np.ndarray, space: ExpressionSpace = ICT53
-) -> OutsideSpan:
-    """Variance of ψ outside the span of ``basis`` (k, d), e.g. the FACS basis, and how much of it ψ̂ keeps."""
-    frame_errors(psi, psi_hat, space)  # the checks
-    u, size, _ = np.linalg.svd(
-        (space.check(basis).astype(np.float64) @ space.whitener).T, full_matrices=False
-    )
-    q = u[:, size > 1e-9 * size.max(initial=0)]  # a basis may repeat itself
-    whitened, whitened_hat = (np.asarray(p, dtype=np.float64) @ space.whitener for p in (psi, psi_hat))
-    rest, rest_hat = (w - w @ q @ q.T for w in (whitened, whitened_hat))
-    total, outside = (whitened**2).sum(), (rest**2).sum()
-    if total == 0:
-        raise InputError("all frames are neutral: there is no variance to split")
-    share = float(outside / total)
-    explained = float(1 - ((rest - rest_hat) ** 2).sum() / outside) if share > 1e-9 else float("nan")
-    return OutsideSpan(share, explained)
 
 
 def _table(codes: np.ndarray) -> np.ndarray:

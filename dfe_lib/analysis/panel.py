@@ -6,8 +6,10 @@ reconstructions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,12 @@ import pandas as pd
 
 from dfe_lib.analysis.fidelity import frame_errors
 from dfe_lib.analysis.sources import HeldOut
-from dfe_lib.codings import DFECS, FACS, PCA, FacialBasis, KMeans
+from dfe_lib.codings import DFECS, FACS, PCA, Blendshapes, FacialBasis, FaissRQ, KMeans
 from dfe_lib.errors import InputError, choices
+from dfe_lib.paths import ASSETS, data_dir
+from dfe_lib.provenance import digest
+
+CODINGS = ASSETS.parent / "codings"  # their code: what is kept was learnt by this version of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +62,52 @@ def fit_codings(tokenizer: Any, train: np.ndarray, bits: float, seed: int) -> li
     """DFE and its rivals, fitted; all but FACS and k-means have at most ``bits`` a frame.
 
     DFE comes with as many stages as ``bits`` pays for. FACS has its own budgets, k-means can spend no more than the
-    logarithm of its words.
+    logarithm of its words. What is learnt is kept in the cache folder, so that a second notebook need not learn it
+    again; other frames, another budget, seed or version of the codings are learnt anew.
     """
+    stages = _paid_stages(tokenizer, bits)
+    first = tokenizer if stages == tokenizer.stages else Prefix(tokenizer, stages)
+    key = hashlib.sha256(np.ascontiguousarray(train).tobytes())
+    key.update(f"{bits} {seed} {digest([CODINGS])}".encode())
+    folder = data_dir() / "derived" / f"codings-{key.hexdigest()[:12]}"
+    whole = 8 * int(bits // 8)  # FAISS RQ spends whole stages of 8 bits
+    learners = [PCA(bits=bits), DFECS(bits=bits, seed=seed), FacialBasis(bits=bits, seed=seed)]
+    learners += [Blendshapes(bits=bits), FaissRQ(bits=whole, seed=seed), KMeans(seed=seed)]
+    learnt = [_fit_once(coding, train, folder / type(coding).__name__) for coding in learners]
+    return [first, *learnt, FACS(), FACS("full"), FACS("full", sided=True)]
+
+
+def _fit_once(coding: Any, train: np.ndarray, path: Path) -> Any:
+    if (path / "card.json").is_file():
+        return type(coding).load(path)
+    coding.fit(train)
+    coding.save(path)
+    return coding
+
+
+def at_budget(codings: Sequence[Any], train: np.ndarray, bits: float) -> list[Any]:
+    """The same fitted codings at another, smaller budget, in their order.
+
+    Those that have learnt units choose levels and units anew on ``train``; DFE keeps as many stages as ``bits`` pays
+    for. FACS and k-means have budgets of their own and come as they are.
+    """
+    found = []
+    for coding in codings:
+        if hasattr(coding, "codes_per_stage") or isinstance(coding, Prefix):
+            tokenizer = getattr(coding, "tokenizer", coding)
+            found.append(Prefix(tokenizer, _paid_stages(tokenizer, bits)))
+        elif getattr(coding, "bits", None):
+            found.append(coding.with_budget(train, bits))
+        else:
+            found.append(coding)
+    return found
+
+
+def _paid_stages(tokenizer: Any, bits: float) -> int:
     stages = int(bits / np.log2(tokenizer.codes_per_stage) + 1e-9)
     if stages < 1:
         raise InputError(f"{bits} bits a frame do not pay for one token of {tokenizer.codes_per_stage}")
-    first = tokenizer if stages >= tokenizer.stages else Prefix(tokenizer, stages)
-    rivals = [PCA(bits=bits), DFECS(bits=bits, seed=seed), FacialBasis(bits=bits, seed=seed)]
-    rivals += [KMeans(seed=seed), FACS(), FACS("full"), FACS("full", sided=True)]
-    return [first, *(coding.fit(train) for coding in rivals)]
+    return min(stages, tokenizer.stages)
 
 
 @dataclass(frozen=True, eq=False)

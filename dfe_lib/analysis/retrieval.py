@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dfe_lib.analysis.statistics import mean_interval
+from dfe_lib.analysis.comparison import outcome, with_ones
+from dfe_lib.analysis.statistics import holm, mean_interval, paired_difference, ratio
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.data.simulator import ExtractionNoise
 from dfe_lib.errors import InputError
@@ -84,6 +87,37 @@ def cosine_distance(psi: np.ndarray, space: ExpressionSpace = ICT53) -> np.ndarr
     whitened = space.check(psi).astype(np.float64) @ space.whitener
     unit = whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12)
     return 1 - np.round(unit @ unit.T, 9)  # equal codes are at equal distance, to the last digit
+
+
+def ranks_of(codings: Iterable[Any], people: People) -> dict[str, np.ndarray]:
+    """Ranks of every coding by the cosine of what it gives back, and of the measured ``ψ`` itself, the ceiling."""
+    ranks = {"ψ": first_hits(cosine_distance(people.psi), people.subject, people.display)}
+    for coding in codings:
+        distance = cosine_distance(coding.decode(coding.encode(people.psi)))
+        ranks[coding.name] = first_hits(distance, people.subject, people.display)
+    return ranks
+
+
+def against(ranks: dict[str, np.ndarray], first: str, subject: np.ndarray, seed: int = 0) -> pd.DataFrame:
+    """Mean reciprocal rank of one way against every other one, on the same questions; people are the units.
+
+    Returns
+    -------
+    DataFrame: ``data, other, gain, low, high, p, p_holm, n_units, outcome``, as of
+    :func:`dfe_lib.analysis.comparison.against`.
+    """
+    rng = np.random.default_rng([seed, 8])
+    mine, rows = with_ones(1 / ranks[first]), []
+    for other in ranks:
+        if other != first:
+            found = paired_difference(mine, with_ones(1 / ranks[other]), subject, ratio, rng)
+            rows.append(
+                {"data": "people who show the same", "other": other, "gain": found.value, "low": found.low}
+                | {"high": found.high, "p": found.p, "n_units": found.units, "outcome": outcome(found)}
+            )
+    table = pd.DataFrame(rows)
+    table.insert(6, "p_holm", holm(table["p"].to_numpy()))
+    return table
 
 
 def retrieval_table(ranks: dict[str, np.ndarray], subject: np.ndarray, seed: int = 0) -> pd.DataFrame:

@@ -40,7 +40,7 @@ class HeldOut:
     what : which data, in words.
     psi : (n, 53) float32, finite.
     unit : (n,) str, what intervals resample: subjects, else recordings, else blocks of 2 s.
-    unit_name : ``subject``, ``clip``, ``recording``, ``display`` or ``2 s block``.
+    unit_name : ``subject``, ``clip``, ``recording``, ``display`` or ``two-second block``.
     group : (n,) str, of which group the frame's person or recording is; all alike where none is known.
     """
 
@@ -58,9 +58,9 @@ class HeldOut:
 
     @property
     def label(self) -> str:
-        """``news actors (477 frames, 20 clips)``."""
+        """``news actors``, and on a second line ``477 frames, 20 clips``."""
         plural = "s" if self.units != 1 else ""
-        return f"{self.name} ({len(self.psi)} frames, {self.units} {self.unit_name}{plural})"
+        return f"{self.name}\n{len(self.psi)} frames, {self.units} {self.unit_name}{plural}"
 
     def rows(self, where: np.ndarray) -> HeldOut:
         """The frames that ``where`` (bool or index) picks."""
@@ -140,7 +140,7 @@ def arkit_takes() -> HeldOut:
     psi, table = _detected(table[held])
     what = "one person's ARKit range of motion (arkit-range-of-motion, MIT): takes held out"
     return HeldOut(
-        "ARKit range of motion", "open", what, psi, _blocks(table), "2 s block", np.full(len(psi), "all")
+        "ARKit range of motion", "open", what, psi, _blocks(table), "two-second block", np.full(len(psi), "all")
     )
 
 
@@ -226,7 +226,7 @@ def read_frames(path: str | Path, recordings_path: str | Path = "", group: str =
     if len(np.unique(unit)) < 2:  # one person: recordings, and of one recording its blocks
         unit, unit_name = table["recording"].to_numpy(str), "recording"
     if len(np.unique(unit)) < 2:
-        unit, unit_name = _blocks(table), "2 s block"
+        unit, unit_name = _blocks(table), "two-second block"
     groups = table[group].to_numpy(str) if group else np.full(len(psi), "all")
     return HeldOut(
         folder.stem,

@@ -6,7 +6,7 @@ subjects, or swapping two methods within subjects, is one matrix product for all
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,25 +143,37 @@ def mean_interval(values: np.ndarray, units: np.ndarray, rng: np.random.Generato
 
 
 def mean_intervals(
-    values: np.ndarray, units: np.ndarray, rng: np.random.Generator, replicates: int = 2000
+    values: np.ndarray, units: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means of (n, m) values with 95 % intervals, (m,) each: :func:`mean_interval` of many columns in one draw."""
-    sums = unit_sums(np.column_stack([np.ones(len(values)), values]), units)
-    mean = sums[:, 1:].sum(axis=0) / sums[:, 0].sum()
-    if len(sums) < 2:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=replicates)
-    drawn = weights @ sums
-    low, high = np.quantile(drawn[:, 1:] / drawn[:, :1], [0.025, 0.975], axis=0)
-    return mean, low, high
+    ones = np.ones(len(values))
+    found = score_intervals([np.stack([ones, column], axis=1) for column in values.T], units, ratio, rng)
+    return tuple(np.array([getattr(f, end) for f in found]) for end in ("value", "low", "high"))
+
+
+def score_intervals(
+    terms: Sequence[np.ndarray],
+    units: np.ndarray,
+    score: Score,
+    rng: np.random.Generator,
+    replicates: int = 2000,
+) -> list[Interval]:
+    """:func:`score_interval` of several (n, m) terms of the same frames; the units are resampled once for all."""
+    sums = [unit_sums(t, units) for t in terms]
+    count = len(sums[0])
+    if count < 2:
+        return [Interval(float(score(s.sum(axis=0))), np.nan, np.nan) for s in sums]
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=replicates).astype(np.float64)
+    ends = [np.nanquantile(score(weights @ s), [0.025, 0.975]) for s in sums]
+    return [
+        Interval(float(score(s.sum(axis=0))), float(low), float(high))
+        for s, (low, high) in zip(sums, ends, strict=True)
+    ]
 
 
 def score_interval(terms: np.ndarray, units: np.ndarray, score: Score, rng: np.random.Generator) -> Interval:
     """Score of (n, m) terms per frame, with a bootstrap interval over units; NaN ends with one unit only."""
-    sums = unit_sums(terms, units)
-    if len(sums) < 2:
-        return Interval(float(score(sums.sum(axis=0))), np.nan, np.nan)
-    return bootstrap_interval(sums, score, rng)
+    return score_intervals([terms], units, score, rng)[0]
 
 
 def paired_difference(

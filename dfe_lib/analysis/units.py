@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 from dfe_lib.analysis import coverage, surface
 from dfe_lib.analysis.panel import Panel
 from dfe_lib.analysis.sources import HeldOut
-from dfe_lib.errors import InputError
+from dfe_lib.codings.action_units import au_basis
+from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ICT53, ExpressionSpace
 
 ACTIVE_MM = 0.05  # a unit that moves the face by less is not counted as used
@@ -53,6 +55,22 @@ def resemblance(
         {"unit": np.arange(len(c)), "au": names, "cosine": value}
         | {"resembles": np.where(np.abs(value) > threshold, names, "none")}
     )
+
+
+def au_cosines(templates: np.ndarray, aus: Iterable[str]) -> np.ndarray:
+    """Cosine in G of each template (k, d) with the two-sided action unit named beside it (``AU12``), (k,) float64.
+
+    Raises
+    ------
+    InputError : an action unit that the full table does not have.
+    """
+    names, basis = au_basis("full")
+    aus = list(aus)
+    for au in aus:
+        if au not in names:
+            raise InputError(f"no such action unit: {choices(au, names)}")
+    one = _unit_rows(templates, ICT53)
+    return (one * _unit_rows(basis[[names.index(au) for au in aus]], ICT53)).sum(axis=1)
 
 
 def active_units(coding: Any, codes: np.ndarray) -> np.ndarray:

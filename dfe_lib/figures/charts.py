@@ -1,4 +1,4 @@
-"""Charts of coefficients, tokens, codebooks and comparisons; each takes data and axes, returns the axes."""
+"""Charts of coefficients, tokens and scores; each takes data and axes, returns the axes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from matplotlib.colors import to_rgb
 from dfe_lib import frames
 from dfe_lib.errors import InputError, choices
 from dfe_lib.figures.style import QUALITATIVE, axes, colour, marker
-from dfe_lib.space import ExpressionSpace
 
 _OTHER = "#D9D9D9"  # codes too rare to be given a colour of their own
 _UNSEEN = "#FFFFFF"
@@ -117,7 +116,7 @@ def plot_training(
     ------
     InputError : a column is missing.
     """
-    _needs(history, x, *columns)
+    needs(history, x, *columns)
     ax = axes(ax)
     for i, name in enumerate(columns):
         shade = QUALITATIVE[i % len(QUALITATIVE)]
@@ -153,61 +152,6 @@ def plot_usage(codes: np.ndarray, K: int, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_coverage_curve(coverage: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Share of displays reproduced within a tolerance, one line per coding.
-
-    Parameters
-    ----------
-    coverage : index = tolerance in mm, one column per coding, values 0–1.
-    """
-    ax = axes(ax)
-    for name in coverage.columns:
-        ax.plot(coverage.index, 100 * coverage[name], label=name, color=colour(str(name)))
-    ax.set(xlabel="tolerance τ (mm RMS)", ylabel="displays reproduced\nwithin τ (%)", ylim=(0, 102))
-    ax.set_xlim(left=float(coverage.index.min()), right=float(coverage.index.max()))
-    ax.legend()
-    return ax
-
-
-def plot_richness(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Distinct token combinations seen, and how many exist at least (Chao1), against the number of stages.
-
-    Parameters
-    ----------
-    table : columns ``stages``, ``seen``, ``chao1`` and ``good_turing`` (0–1, written beside the points).
-    """
-    _needs(table, "stages", "seen", "chao1", "good_turing")
-    ax = axes(ax)
-    ax.plot(table["stages"], table["chao1"], "--", color=colour("DFE"), label="at least (Chao1)")
-    ax.plot(table["stages"], table["seen"], color=colour("DFE"), marker=marker("DFE"), label="seen")
-    for _, row in table.iterrows():
-        text = f"{100 * row['good_turing']:.0f} %"
-        ax.annotate(text, (row["stages"], row["seen"]), (3, -9), textcoords="offset points", fontsize=6)
-    ax.set(xlabel="stages used", ylabel="token combinations", yscale="log", xticks=list(table["stages"]))
-    ax.margins(x=0.1, y=0.12)
-    ax.set_title("per cent: chance that the next frame's is known")
-    ax.legend()
-    return ax
-
-
-def plot_rate_distortion(
-    table: pd.DataFrame,
-    x: str = "bits",
-    y: str = "rms_mm",
-    coding: str = "coding",
-    ax: Axes | None = None,
-) -> Axes:
-    """Error against bits per frame: one line per coding, each point one setting; lower left is better."""
-    _needs(table, x, y, coding)
-    ax = axes(ax)
-    for name, rows in table.sort_values(x).groupby(coding, sort=False):
-        ax.plot(rows[x], rows[y], label=name, color=colour(str(name)), marker=marker(str(name)))
-    ax.set(xlabel="bits per frame", ylabel="RMS error (mm)")
-    ax.set_ylim(bottom=0)
-    ax.legend()
-    return ax
-
-
 def plot_intervals(
     table: pd.DataFrame,
     value: str = "value",
@@ -226,10 +170,10 @@ def plot_intervals(
     xlabel : what the value is, with its unit.
     reference : a vertical line, e.g. chance or the constant predictor.
     """
-    _needs(table, value, low, high, label)
+    needs(table, value, low, high, label)
     ax = axes(ax)
     for row, (_, entry) in enumerate(table.iterrows()):
-        shade, shape = _look(str(entry[label]))
+        shade, shape = look(str(entry[label]))
         ax.plot([entry[low], entry[high]], [row, row], color=shade, linewidth=1.5, solid_capstyle="round")
         ax.plot([entry[value]], [row], marker=shape, color=shade, markersize=5)
     if reference is not None:
@@ -240,27 +184,6 @@ def plot_intervals(
         ylim=(len(table) - 0.5, -0.5),
         xlabel=f"{value if xlabel is None else xlabel} (bar: 95 % interval)",
     )
-    return ax
-
-
-def plot_similarity(templates: np.ndarray, space: ExpressionSpace, ax: Axes | None = None) -> Axes:
-    """G-cosine between all pairs of templates, similar ones side by side.
-
-    Parameters
-    ----------
-    templates : (K, d); codes that never move the face are left out.
-    """
-    from scipy.cluster.hierarchy import leaves_list, linkage  # slow to import, only needed here
-
-    field = space.check(templates).astype(float) @ space.whitener
-    length = np.linalg.norm(field, axis=1)
-    unit = field[length > 1e-9] / length[length > 1e-9, None]
-    order = leaves_list(linkage(unit, "average", metric="cosine")) if len(unit) > 2 else np.arange(len(unit))
-    cosine = unit[order] @ unit[order].T
-    ax = axes(ax)
-    picture = ax.imshow(cosine, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
-    ax.figure.colorbar(picture, ax=ax, shrink=0.8, label="cosine in the metric G")
-    ax.set(xlabel="template (clustered)", ylabel="template (clustered)", xticks=[], yticks=[])
     return ax
 
 
@@ -278,7 +201,7 @@ def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
         "simulated": {"color": "white", "hatch": "////", "edgecolor": "#999999"},
         "not tested": {"color": "white", "edgecolor": "#999999", "linestyle": ":"},
     }
-    _needs(verdicts, "claim", "verdict", *looks)
+    needs(verdicts, "claim", "verdict", *looks)
     ax = axes(ax)
     start = np.zeros(len(verdicts))
     for kind, look in looks.items():
@@ -335,7 +258,7 @@ def plot_bars_by_coefficient(
     return ax
 
 
-def _needs(table: pd.DataFrame, *columns: str) -> None:
+def needs(table: pd.DataFrame, *columns: str) -> None:
     for name in columns:
         if name not in table.columns:
             raise InputError(f"the table has no such column: {choices(name, map(str, table.columns))}")
@@ -353,7 +276,7 @@ def _edges(time: np.ndarray) -> np.ndarray:
     return np.append(time, time[-1] + step)
 
 
-def _look(method: str) -> tuple[str, str]:
+def look(method: str) -> tuple[str, str]:
     """Colour and marker of a method; those that build on no coding are black dots."""
     try:
         return colour(method), marker(method)

@@ -201,7 +201,7 @@ def plot_coarse_to_fine(
         faces.append(model.vertices(psi))
         titles.append("measured\n")
         heats.append(None)
-    return plot_face_row(faces, model.triangles, titles, heats, columns=len(faces), bottom=_below_chin(model))
+    return plot_face_row(faces, model.triangles, titles, heats, columns=len(faces), bottom=below_chin(model))
 
 
 def plot_template_gallery(
@@ -233,10 +233,10 @@ def plot_template_gallery(
     faces = list(model.vertices(templates[order]))
     heats = [np.linalg.norm(face - model.neutral, axis=1) for face in faces]
     titles = [f"{k}" if names is None else f"{k}\n{names[k]}" for k in order]
-    return plot_face_row(faces, model.triangles, titles, heats, columns=columns, bottom=_below_chin(model))
+    return plot_face_row(faces, model.triangles, titles, heats, columns=columns, bottom=below_chin(model))
 
 
-def _below_chin(model: Morphable) -> float | None:
+def below_chin(model: Morphable) -> float | None:
     """y in mm that leaves room for an open jaw below the chin; None for a mesh that ends at the chin."""
     if not len(model.landmarks68):
         return None

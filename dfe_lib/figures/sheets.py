@@ -68,6 +68,7 @@ def plot_contact_sheet(
         if titles is not None:
             photo.set_title(titles[i], fontsize=6, loc="left", pad=4)
         plot_face(model.vertices(psi[i]), model.triangles, face)
+        face.set_anchor("NW")  # what is left of its place stands between the face and the names of the bars
         largest = np.argsort(-np.abs(psi[i]))[:_BARS][::-1]
         bars.barh([ICT53.names[k] for k in largest], psi[i][largest], color=QUALITATIVE[0])
         bars.tick_params(labelsize=5)

@@ -11,7 +11,8 @@ from dfe_lib.errors import InputError, choices
 COLUMN = 3.4  # inches, one column of a two-column page
 PAGE = 7.0  # inches, its full width
 
-# Okabe & Ito (2008): told apart with any common colour vision. Controls are grey, so that a method never is.
+# Okabe & Ito (2008), and three of Tol's muted scheme (2021): told apart with any common colour vision. Controls are
+# grey, so that a method never is.
 CODING_COLOURS = {
     "DFE": "#D55E00",
     "FACS": "#0072B2",
@@ -19,11 +20,14 @@ CODING_COLOURS = {
     "Facial Basis": "#CC79A7",
     "PCA": "#E69F00",
     "k-means": "#56B4E9",
+    "FAISS RQ": "#332288",
+    "blendshapes": "#882255",
+    "Gabor": "#999933",
     "constant": "#999999",
     "shuffled": "#4D4D4D",
 }
 # Each coding also has its own marker: figures stay readable in a black-and-white print.
-CODING_MARKERS = dict(zip(CODING_COLOURS, "osD^vPX*", strict=True))
+CODING_MARKERS = dict(zip(CODING_COLOURS, "osD^vP<>hX*", strict=True))
 QUALITATIVE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 
 SKIN = "#C9C3BE"  # a grey that is slightly warm: no person's skin in particular
@@ -35,6 +39,9 @@ _ALIASES = {
     "rvqvae": "DFE",
     "facialbasis": "Facial Basis",
     "kmeans": "k-means",
+    "faissresidualquantizer": "FAISS RQ",
+    "faissrq": "FAISS RQ",
+    "mediapipeblendshapes": "blendshapes",
     "shuffledlabels": "shuffled",
 }
 
@@ -72,6 +79,18 @@ def colour(coding: str) -> str:
 def marker(coding: str) -> str:
     """Matplotlib marker of a coding; see :func:`colour`."""
     return CODING_MARKERS[_canonical(coding)]
+
+
+def dashes(coding: str) -> str:
+    """Matplotlib line style: solid, but for the variants of FACS, which share a colour.
+
+    >>> dashes("FACS openface"), dashes("FACS full"), dashes("FACS full sided")
+    ('-', '--', ':')
+    """
+    words = coding.lower().split()
+    if "sided" in words or "mesh" in words:
+        return ":"
+    return {"full": "--", "pyfeat": "-."}.get(words[-1], "-")
 
 
 def use_style() -> None:
