@@ -140,7 +140,13 @@ def arkit_takes() -> HeldOut:
     psi, table = _detected(table[held])
     what = "one person's ARKit range of motion (arkit-range-of-motion, MIT): takes held out"
     return HeldOut(
-        "ARKit range of motion", "open", what, psi, _blocks(table), "two-second block", np.full(len(psi), "all")
+        "ARKit range of motion",
+        "open",
+        what,
+        psi,
+        _blocks(table),
+        "two-second block",
+        np.full(len(psi), "all"),
     )
 
 
