@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from dfe_lib import frames
 from dfe_lib.codings import DFECS
 from dfe_lib.codings.dfecs import face_parts, variance_explained_percent
 from dfe_lib.codings.keypoints import (
@@ -21,6 +22,7 @@ from dfe_lib.codings.keypoints import (
     normalise,
     rest,
 )
+from dfe_lib.data.adapters.pyfeat import read_news
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import InputError
 from dfe_lib.face.align import reference
@@ -174,3 +176,14 @@ def test_arrows_and_their_picture():
         from dfe_lib.space import ExpressionSpace
 
         arrows(unit[:2], ExpressionSpace("other", ("a", "b"), np.eye(2)))
+
+
+def test_units_of_real_actors_explain_clips_that_they_were_not_learnt_from(mirror):
+    mirror("pyfeat-news", "001.csv")
+    news = read_news()
+    recordings = news.frames["recording"].to_numpy()
+    x = motion_of_landmarks(frames.landmarks(news.frames), recordings)
+    known = np.isin(recordings, np.unique(recordings)[::2])
+    coding = DFECS(bits=None, space=KEYPOINTS).fit(x[known])
+    assert coding.variance_explained(x[known]) >= 95
+    assert coding.variance_explained(x[~known]) > 90

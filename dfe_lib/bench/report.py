@@ -63,13 +63,13 @@ latter, and codes of single frames do not come so near, ours included.
 `bits…` are means over the kinds of frames with a beam of 5. `shipped` uses the first stages of the shipped
 tokenizer; `short_training`, for more bits than it has, those of one of 12 stages that was refined for
 3 epochs only. FAISS uses the first of 12 codebooks.""",
-    "codings": """FACS on 16,384 random displays, one thread: exact non-negative least squares of all frames together, and
-whole encoding (bounds at 0 and 5, rounding to six levels, each level reconsidered), for OpenFace's units, Py-Feat's, the
-full table, and this with left and right apart. Beside it a loop over frames with SciPy's `nnls`, at equal results: on
-displacements of the 9,409 vertices that the metric is taken over, which is the problem as it is put (`mesh9409`), of the
-478 landmarks (`mesh478`), and on the 53 numbers of a frame in whitened coordinates (`in_psi`). Most of the gain over the
-first is the metric's: the least squares of 28,227 numbers are those of 53. The gain over the last is what solving many
-frames together brings in NumPy; SciPy's loop is compiled.""",
+    "codings": """FACS on 16,384 random displays, one thread: exact non-negative least squares of all frames together,
+and whole encoding (bounds at 0 and 5, rounding to six levels, each level reconsidered), for OpenFace's units,
+Py-Feat's, the full table, and this with left and right apart. Beside it a loop over frames with SciPy's `nnls`, at
+equal results: on displacements of the 9,409 vertices that the metric is taken over, which is the problem as it is put
+(`mesh9409`), of the 478 landmarks (`mesh478`), and on the 53 numbers of a frame in whitened coordinates (`in_psi`).
+Most of the gain over the first is the metric's: the least squares of 28,227 numbers are those of 53. The gain over the
+last is what solving many frames together brings in NumPy; SciPy's loop is compiled.""",
 }
 
 
