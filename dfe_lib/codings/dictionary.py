@@ -80,10 +80,10 @@ def learn_dictionary(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sparse dictionary ``x ≈ codes · dictionary`` with unit-norm atoms, by alternation (Mairal et al. 2010).
 
-    Codes are lasso codes by coordinate descent, kept warm from round to round; atoms are then updated one
-    after the other. An atom that nobody uses, or in the first half hardly anybody, restarts at the frame that is
-    reproduced worst. scikit-learn's learner minimises the same objective, but codes frame by frame: for these small dictionaries it takes
-    some ten times as long.
+    Codes are lasso codes by coordinate descent, kept warm from round to round; atoms are then updated one after the
+    other. An atom that nobody uses, or in the first half hardly anybody, restarts at the frame that is reproduced
+    worst. scikit-learn's learner minimises the same objective, but codes frame by frame: for these small dictionaries
+    it takes some ten times as long.
 
     Parameters
     ----------
