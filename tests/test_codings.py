@@ -247,3 +247,16 @@ def test_frames_of_another_space_are_refused_by_name(fitted):
     for coding in fitted.values():
         with pytest.raises(InputError, match=f"'flame53'.*{coding.name}.*'ict53'"):
             psi_for(coding, table)
+
+
+@pytest.mark.parametrize("name", ["PCA", "DFECS, 8 units", "Facial Basis", "blendshapes", "FAISS RQ"])
+def test_a_smaller_budget_takes_the_same_units_and_leaves_the_first_coding_alone(fitted, name):
+    coding = fitted[name]
+    before = coding.encode(TEST)
+    smaller = coding.with_budget(TRAIN, 12)
+    assert smaller.bits_per_frame <= 12 and smaller.name == name
+    units = {unit.tobytes() for unit in coding.templates}
+    assert {unit.tobytes() for unit in smaller.templates} <= units
+    np.testing.assert_array_equal(coding.encode(TEST), before)
+    with pytest.raises(InputError, match="bits"):
+        coding.with_budget(TRAIN, 0.5)

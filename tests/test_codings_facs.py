@@ -104,6 +104,8 @@ def test_intensities_and_codes_of_a_detector():
     codes = coding.codes_of(reported)
     assert codes[0, coding.names.index("AU12")] == 3 and (codes[1] == -1).all() and (codes[2] == 0).all()
     np.testing.assert_allclose(coding.intensities(coding.deform(reported)[::2]), reported[::2], atol=1e-4)
+    with pytest.raises(InputError, match="one budget, 43.9 bits"):
+        coding.with_budget(PSI, 24)
     with pytest.raises(InputError, match="17 units, but 3"):
         coding.deform(reported[:, :3])
     with pytest.raises(InputError, match="0–5"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any, Self
 
@@ -53,7 +54,9 @@ class DFECS(LinearCoding):
 
     Level 1, part f: ``X_f ≈ V_f U_f`` with V_f ≥ 0 and L1-sparse. Level 2: ``[V_1 … V_F] ≈ V A`` by NMF, V, A ≥ 0.
     Final units ``A · blockdiag(U_f)``, of unit length. Both levels are as small as reaching ``variance`` on the
-    training frames allows. New frames are coded by exact non-negative least squares on the final units.
+    training frames allows, which is the source's rule. Within a budget of bits a larger level 2 is taken where it makes
+    less error there: other codings may choose their number of units, too. New frames are coded by exact non-negative
+    least squares on the final units.
 
     The source works on motion of 68 keypoints: ``DFECS(bits=None, space=KEYPOINTS)`` on
     :func:`dfe_lib.codings.keypoints.motion_of_landmarks` is that. In the space ψ the five parts are groups of
@@ -63,8 +66,7 @@ class DFECS(LinearCoding):
     Parameters
     ----------
     bits : budget per frame (see :class:`PCA`); None: every unit at 1,024 levels, as good as unquantised.
-    units : size of level 2; by default the smallest that reaches ``variance``, which is not the size that does best
-        at a given budget (at 48 bits on simulated displays that is about 16).
+    units : size of level 2; by default as above.
     variance : share of the training frames' squared length to explain; 0.95 in the source.
     alpha : L1 weight, relative to the RMS length of a part's displacement.
     """
@@ -100,10 +102,33 @@ class DFECS(LinearCoding):
             whole[:, members] = u
             codes.append(v)
             atoms.append(whole)
-        self._templates = self._face_model(learn, np.concatenate(codes, axis=1), np.concatenate(atoms))
+        self._choose(learn, np.concatenate(codes, axis=1), np.concatenate(atoms))
         self._l1 = np.zeros(len(self._templates))
         self._fit_grid(psi, self.bits)
         return self
+
+    def _choose(self, psi: np.ndarray, codes: np.ndarray, atoms: np.ndarray) -> None:
+        """Units of level 2: as many as asked for, or as the source's rule says, or up to 2.5 times as many."""
+
+        def model(k: int) -> tuple[float, np.ndarray]:
+            return self._face_model(psi, codes, atoms, k)
+
+        most = min(codes.shape)
+        if self.units:
+            self._templates = model(min(self.units, most))[1]
+            return
+        rule = _smallest(model, most, self.variance)
+        self._templates, least = rule, np.inf
+        if self.bits is None:
+            return
+        for k in sorted({min(most, round(len(rule) * factor)) for factor in (1, 1.25, 1.5, 2, 2.5)}):
+            units = rule if k == len(rule) else model(k)[1]
+            trial = copy.copy(self)
+            trial._templates, trial._l1 = units, np.zeros(len(units))
+            trial._fit_grid(psi, self.bits)
+            error = (self.space.norm(psi - trial.decode(trial.encode(psi))) ** 2).mean()
+            if error < least:
+                self._templates, least = units, error
 
     def variance_explained(self, psi: np.ndarray) -> float:
         """The source's measure in percent on (n, d) ψ, in whitened coordinates, with codes that are not quantised."""
@@ -127,23 +152,19 @@ class DFECS(LinearCoding):
         codes, atoms = _smallest(learn, min(2 * x.shape[1], MOST_ATOMS, len(x)), enough)
         return codes * scale, atoms @ np.linalg.inv(whitener)
 
-    def _face_model(self, psi: np.ndarray, codes: np.ndarray, atoms: np.ndarray) -> np.ndarray:
-        """Smallest NMF of the concatenated codes whose units explain enough: units (k, d) of length 1."""
-        x = psi @ self.space.whitener
-
-        def learn(k: int) -> tuple[float, np.ndarray]:
-            model = NMF(k, init="nndsvd", random_state=self.seed, max_iter=300, tol=1e-3)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits do not matter here
-                model.fit(codes)
-            units = model.components_ @ atoms
-            length = self.space.norm(units)
-            units = units[length > 1e-9] / length[length > 1e-9, None]
-            white = units @ self.space.whitener
-            return 1 - ((x - bounded_least_squares(x, white) @ white) ** 2).sum() / (x**2).sum(), units
-
-        most = min(codes.shape)
-        return learn(min(self.units, most))[1] if self.units else _smallest(learn, most, self.variance)
+    def _face_model(
+        self, psi: np.ndarray, codes: np.ndarray, atoms: np.ndarray, k: int
+    ) -> tuple[float, np.ndarray]:
+        """NMF of the concatenated codes: share explained by its units, and the units (k, d) of length 1."""
+        model = NMF(k, init="nndsvd", random_state=self.seed, max_iter=300, tol=1e-3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits do not matter here
+            model.fit(codes)
+        units = model.components_ @ atoms
+        length = self.space.norm(units)
+        units = units[length > 1e-9] / length[length > 1e-9, None]
+        x, white = psi @ self.space.whitener, units @ self.space.whitener
+        return 1 - ((x - bounded_least_squares(x, white) @ white) ** 2).sum() / (x**2).sum(), units
 
     def _parameters(self) -> dict[str, Any]:
         return {

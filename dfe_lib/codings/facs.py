@@ -67,6 +67,11 @@ class FACS(LinearCoding):
         self.space.check(psi)
         return self
 
+    def with_budget(self, psi: np.ndarray, bits: float) -> Self:
+        raise InputError(
+            f"{self.name} has one budget, {self.bits_per_frame:.1f} bits: choose another set of units"
+        )
+
     def intensities(self, psi: np.ndarray) -> np.ndarray:
         """(n, k) float64 continuous intensities in 0–5, what a perfect automatic detector would report."""
         return self.coefficients(psi) * (INTENSITIES - 1)
