@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dfe_lib.codings import FACS
 from dfe_lib.codings.action_units import action_units
 from dfe_lib.data.adapters.libreface import read_libreface
 from dfe_lib.data.adapters.openface import read_openface
@@ -184,3 +185,16 @@ def test_real_files(mirror):
         assert feat.intensity.shape[1] == 20 and feat.presence.shape[1] == 0
     news = read_feat(mirror("pyfeat-news", "001.csv"))
     assert len(news.frames) == 20 and news.frames["detected"].all()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_a_tool_reports_is_a_code_of_its_own_set(tool, tmp_path):
+    table = ROWS[tool](6)
+    table.loc[3, AU12[tool]] = np.nan
+    out, coding = READERS[tool](written(tmp_path, table)), FACS(tool)
+    intensities = out.matrix(coding.names)
+    codes = coding.codes_of(intensities)
+    assert (codes[3] == -1).all() and codes[:3].max() > 1
+    np.testing.assert_array_equal(codes[:3], np.rint(intensities[:3]))
+    psi = coding.decode(codes)
+    assert np.isnan(psi[3]).all() and np.isfinite(psi[:3]).all()

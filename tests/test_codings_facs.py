@@ -116,6 +116,7 @@ def test_intensities_and_codes_of_a_detector():
     ("aus", "sided", "units"),
     [
         ("openface", False, 17),
+        ("libreface", False, 12),
         ("openface", True, 30),
         ("pyfeat", False, 20),
         ("pyfeat", True, 34),
@@ -123,7 +124,7 @@ def test_intensities_and_codes_of_a_detector():
         ("full", True, 48),
     ],
 )
-def test_three_sizes_with_and_without_sides_and_their_bits(aus, sided, units):
+def test_sizes_with_and_without_sides_and_their_bits(aus, sided, units):
     coding = FACS(aus, sided)
     assert len(coding.names) == len(set(coding.names)) == units
     assert coding.bits_per_frame == pytest.approx(units * np.log2(6))

@@ -60,7 +60,7 @@ class ActionUnitTable:
     Attributes
     ----------
     units : number → unit.
-    sets : name of a size (``openface``, ``pyfeat``, ``full``) → numbers.
+    sets : name of a size (``openface``, ``pyfeat``, ``full``, ``libreface``) → numbers.
     sources : key → citation.
     missing : number → name and reason, of units of FACS that ICT53 cannot show.
     """
@@ -175,7 +175,8 @@ def au_basis(
 
     Parameters
     ----------
-    aus : ``"openface"`` (17 units), ``"pyfeat"`` (20) or ``"full"`` (31; jaw sideways counts twice).
+    aus : ``"openface"`` (17 units), ``"pyfeat"`` (20), ``"full"`` (31, of which jaw sideways counts twice) or
+        ``"libreface"`` (12).
     sided : paired units are split in a left and a right one, as coders do for unilateral actions; automatic detectors
         give one value for both sides.
 
