@@ -291,7 +291,7 @@ def explore() -> None:
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="extraction, tokens, quality or all.")] = "all",
+    what: Annotated[str, typer.Argument(help="extraction, tokens, quality, codings or all.")] = "all",
 ) -> None:
     """Measure speed on this machine against peers in the same run; figures to benchmarks/ and BENCHMARKS.md."""
     from dfe_lib import bench as benchmarks
