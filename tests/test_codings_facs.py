@@ -6,7 +6,7 @@ import yaml
 from scipy.optimize import lsq_linear, nnls
 
 from dfe_lib.analysis.fidelity import rms_error
-from dfe_lib.codings import FACS
+from dfe_lib.codings import FACS, bounded
 from dfe_lib.codings.action_units import TABLE, action_units, au_basis
 from dfe_lib.codings.bounded import bounded_least_squares
 from dfe_lib.codings.published import published_basis
@@ -209,3 +209,10 @@ def test_the_published_basis_moves_what_its_units_are_called_after(mirror):
         FACS("pyfeat", sided=True, table="pyfeat-au-mesh")
     with pytest.raises(InputError, match="own, pyfeat-au-mesh"):
         FACS(table="mine")
+
+
+def test_a_frame_whose_exchanges_do_not_end_is_solved_the_slow_way(monkeypatch):
+    atoms, few = au_basis()[1] @ ICT53.whitener, TARGETS[:3]
+    expected = bounded_least_squares(few, atoms, 1.0)
+    monkeypatch.setattr(bounded, "_pivot", lambda p, gram, high: (np.zeros_like(p), np.arange(len(p))))
+    np.testing.assert_allclose(bounded_least_squares(few, atoms, 1.0), expected, atol=1e-6)

@@ -32,7 +32,7 @@ def bounded_least_squares(
 
     Examples
     --------
-    >>> bounded_least_squares(np.array([[2.0, -1.0]]), np.eye(2)).tolist()
+    >>> bounded_least_squares(np.array([[2.0, -1.0]]), np.eye(2)).round(6).tolist()
     [[2.0, 0.0]]
     """
     targets, atoms = np.asarray(targets, np.float64), np.asarray(atoms, np.float64)

@@ -20,7 +20,7 @@ _LINES = (
     *((range(48, 60), True), (range(60, 68), True)),
 )
 _OUTLINE = "#BBBBBB"
-_SHORTEST = 0.01  # of the face's width: shorter arrows are left out
+_SHORTEST = 0.006  # of the face's width: shorter arrows are left out
 
 
 def plot_keypoint_arrows(
@@ -30,7 +30,8 @@ def plot_keypoint_arrows(
 
     Parameters
     ----------
-    start, end : (68, 2), x right and y down, as :func:`dfe_lib.codings.keypoints.arrows` gives them.
+    start, end : (68, 2), x right and y down, as :func:`dfe_lib.codings.keypoints.arrows` gives them; its ``strength``
+        makes the arrows longer.
 
     Returns
     -------
@@ -59,10 +60,12 @@ def plot_keypoint_arrows(
         angles="xy",
         scale_units="xy",
         scale=1,
-        width=0.008,
-        headwidth=4,
-        headlength=4,
-        color=QUALITATIVE[1],
+        width=0.012,
+        headwidth=3.5,
+        headlength=3.5,
+        headaxislength=3.5,
+        minlength=0,
+        color=QUALITATIVE[5],
         zorder=3,
     )
     (left, top), (right, bottom) = start.min(axis=0), start.max(axis=0)
@@ -84,7 +87,7 @@ def plot_keypoint_units(
         raise InputError("there are no units to draw")
     columns = min(columns, len(pairs))
     rows = -(-len(pairs) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(1.5 * columns, 1.6 * rows), squeeze=False)
+    figure, grid = plt.subplots(rows, columns, figsize=(1.2 * columns, 1.5 * rows), squeeze=False)
     for i, ax in enumerate(grid.ravel()):
         if i < len(pairs):
             plot_keypoint_arrows(*pairs[i], ax=ax, title=None if titles is None else titles[i])
