@@ -108,7 +108,7 @@ class DFECS(LinearCoding):
         return self
 
     def _choose(self, psi: np.ndarray, codes: np.ndarray, atoms: np.ndarray) -> None:
-        """Units of level 2: as many as asked for, or as the source's rule says, or up to 2.5 times as many."""
+        """Units of level 2: as many as asked for, or as the source's rule says, or up to twice as many."""
 
         def model(k: int) -> tuple[float, np.ndarray]:
             return self._face_model(psi, codes, atoms, k)
@@ -121,7 +121,7 @@ class DFECS(LinearCoding):
         self._templates, least = rule, np.inf
         if self.bits is None:
             return
-        for k in sorted({min(most, round(len(rule) * factor)) for factor in (1, 1.25, 1.5, 2, 2.5)}):
+        for k in sorted({min(most, round(len(rule) * factor)) for factor in (1, 1.5, 2)}):
             units = rule if k == len(rule) else model(k)[1]
             trial = copy.copy(self)
             trial._templates, trial._l1 = units, np.zeros(len(units))
