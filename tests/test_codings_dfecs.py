@@ -184,14 +184,14 @@ def test_units_of_real_actors_explain_clips_that_they_were_not_learnt_from(mirro
     recordings = news.frames["recording"].to_numpy()
     x = motion_of_landmarks(frames.landmarks(news.frames), recordings)
     known = np.isin(recordings, np.unique(recordings)[::2])
-    coding = DFECS(bits=None, space=KEYPOINTS, variance=0.9).fit(x[known])
-    assert coding.variance_explained(x[known]) >= 90
-    assert coding.variance_explained(x[~known]) > 85
+    coding = DFECS(bits=None, space=KEYPOINTS, variance=0.85).fit(x[known])
+    assert coding.variance_explained(x[known]) >= 85
+    assert coding.variance_explained(x[~known]) > 80
 
 
 def test_the_choice_of_size_within_a_budget_never_hurts_on_the_training_frames():
-    chosen, ruled = DFECS(bits=48).fit(PSI), DFECS(bits=None).fit(PSI)
-    fixed = DFECS(bits=48, units=len(ruled.templates)).fit(PSI)
+    chosen, ruled = DFECS(bits=48, variance=0.8).fit(PSI), DFECS(bits=None, variance=0.8).fit(PSI)
+    fixed = DFECS(bits=48, units=len(ruled.templates), variance=0.8).fit(PSI)
     error = {c: (ICT53.norm(PSI - c.decode(c.encode(PSI))) ** 2).mean() for c in (chosen, fixed)}
     assert error[chosen] <= error[fixed] + 1e-9 and chosen.bits_per_frame <= 48
     assert len(chosen.templates) <= 2 * len(ruled.templates)
