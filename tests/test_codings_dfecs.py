@@ -184,9 +184,9 @@ def test_units_of_real_actors_explain_clips_that_they_were_not_learnt_from(mirro
     recordings = news.frames["recording"].to_numpy()
     x = motion_of_landmarks(frames.landmarks(news.frames), recordings)
     known = np.isin(recordings, np.unique(recordings)[::2])
-    coding = DFECS(bits=None, space=KEYPOINTS, variance=0.85).fit(x[known])
-    assert coding.variance_explained(x[known]) >= 85
-    assert coding.variance_explained(x[~known]) > 80
+    coding = DFECS(bits=None, space=KEYPOINTS, variance=0.8).fit(x[known])
+    assert coding.variance_explained(x[known]) >= 80
+    assert coding.variance_explained(x[~known]) > 65
 
 
 def test_the_choice_of_size_within_a_budget_never_hurts_on_the_training_frames():

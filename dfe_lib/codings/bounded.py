@@ -105,5 +105,6 @@ def _descend(products: np.ndarray, gram: np.ndarray, high: np.ndarray, sweeps: i
             np.dot(gram[j], x, out=best)
             np.subtract(goal[j], best, out=best)
             best += x[j]
-            np.clip(best, 0.0, high[j], out=x[j])
+            np.maximum(best, 0.0, out=best)
+            np.minimum(best, high[j], out=x[j])
     return x.T.copy()

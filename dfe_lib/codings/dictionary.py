@@ -60,8 +60,9 @@ def _descend(x, products, gram, low, high, l1, step, sweeps, tolerance) -> None:
             best /= size[j]
             best += here[j]
             if l1[j]:
-                best -= np.clip(best, -l1[j] / size[j], l1[j] / size[j])
-            np.clip(best, low[j], high[j], out=best)
+                best -= np.minimum(np.maximum(best, -l1[j] / size[j]), l1[j] / size[j])
+            np.maximum(best, low[j], out=best)  # np.clip takes several times as long on short arrays
+            np.minimum(best, high[j], out=best)
             if step[j] > 0:
                 best = low[j] + np.rint((best - low[j]) / step[j]) * step[j]
             np.maximum(largest, np.abs(best - here[j]) * np.sqrt(size[j]), out=largest)
