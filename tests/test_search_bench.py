@@ -8,7 +8,7 @@ import torch
 
 from dfe_lib import bench
 from dfe_lib.bench.report import markdown
-from dfe_lib.bench.timing import interleaved
+from dfe_lib.bench.timing import in_new_process, interleaved, peak_mb
 from dfe_lib.errors import ConfigError
 from dfe_lib.tokens import search
 
@@ -17,6 +17,15 @@ def test_works_are_taken_by_turns():
     order = []
     taken = interleaved({name: lambda name=name: order.append(name) for name in "ab"}, 2)
     assert order == ["a", "b", "a", "b"] and set(taken) == {"a", "b"} and min(taken.values()) >= 0
+
+
+def test_a_new_process_does_not_count_its_parents_memory():
+    ours = np.ones(100_000_000)  # 800 MB
+    code = (
+        "from dfe_lib.bench.timing import peak_mb; print(peak_mb()); x = b'x' * 200_000_000; print(peak_mb())"
+    )
+    before, after = in_new_process(code)
+    assert before < ours.nbytes / 1e6 <= peak_mb() and 150 < after - before < 250
 
 
 def test_the_faiss_peer_is_given_what_we_have(rng):

@@ -43,9 +43,9 @@ FAISS has the same codebook here. What looking ahead costs in time it returns in
 FAISS's of 16.
 
 `peak_mb_…` is the memory of one call beyond its frames and codes. `stream_…` encodes frames that pass by in
-chunks, `epoch_…` trains on as many frames in a file (one epoch of encoder, codebook and gains; processor time, one
-thread); each in a process of its own. `training_…` is one step of the whole model on 1,024 frames beside the same
-network with ResidualVQ; `training_quantiser_alone_…` is forward and backward of the two quantisers without it. The
+chunks, `epoch_…` trains on as many frames in a file (one epoch of encoder, codebook and gains); each in a process of
+its own, in processor time of all its threads. `training_…` is one step of the whole model on 1,024 frames beside the
+same network with ResidualVQ; `training_quantiser_alone_…` is forward and backward of the two quantisers without it. The
 step was 1.5 times as fast as the peer's while the encoder took nine tenths of it (two layers, 64 wide); one layer, 32
 wide, whose summary token alone asks the regions, codes held-out frames as well (displays 0.364 against 0.368 mm,
 motion 0.338 against 0.337, each trained for two epochs on one codebook).""",

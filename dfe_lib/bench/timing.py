@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def best(work: Callable[[], object], repeats: int = 3) -> float:
@@ -44,6 +46,19 @@ def threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before[0])
         if faiss:
             faiss.omp_set_num_threads(before[1])
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far, in MB.
+
+    Not ``ru_maxrss`` where there is ``/proc``: on Linux a new process begins with its parent's.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, on a Mac
 
 
 def in_new_process(code: str, *arguments: object) -> list[float]:

@@ -141,9 +141,10 @@ def _parts() -> dict[str, float]:
 
 
 _TOKENIZER = """
-import resource, sys, time
+import sys, time
 import numpy as np
 import torch
+from dfe_lib.bench.timing import peak_mb
 from dfe_lib.tokens import Tokenizer
 rng = np.random.default_rng(0)
 tokenizer = Tokenizer.from_parts(rng.normal(size=(256, 53)), 0.7 ** np.arange(8))
@@ -151,9 +152,6 @@ torch.set_num_threads(int(sys.argv[1]))
 
 def frames(n):
     return rng.random((n, 53), dtype=np.float32)
-
-def resident():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 """
 
 # Peak of the process beyond frames and codes, which are there and touched before.
@@ -164,33 +162,34 @@ n, method = int(sys.argv[2]), sys.argv[3]
 psi, out = frames(n), np.ones((n, tokenizer.stages), np.int16)
 tokenizer.encode(psi[:8192], method)
 del out
-before = resident()
+before = peak_mb()
 tokenizer.encode(psi, method)
-print(resident() - before)
+print(peak_mb() - before)
 """
 )
 
-# Frames come in chunks, as from a Parquet file; only encoding counts as time.
+# Frames come in chunks, as from a Parquet file; only encoding counts, as time of the processor.
 _STREAM = (
     _TOKENIZER
     + """
 n, chunk, seconds = int(sys.argv[2]), 50_000, []
 for _ in range(n // chunk):
     psi = frames(chunk)
-    started = time.perf_counter()
+    started = time.process_time()
     tokenizer.encode(psi, "greedy")
-    seconds.append(time.perf_counter() - started)
-print(1e6 * np.median(seconds) / chunk, resident())
+    seconds.append(time.process_time() - started)
+print(1e6 * np.median(seconds) / chunk, peak_mb())
 """
 )
 
 
 # One epoch of the whole network over frames in a file. Time is that of the processor: minutes on a shared machine.
 _EPOCH = """
-import resource, sys, tempfile, time
+import sys, tempfile, time
 from pathlib import Path
 import numpy as np
 import torch
+from dfe_lib.bench.timing import peak_mb
 from dfe_lib.space import ICT53
 from dfe_lib.tokens.data import FrameFile, Shuffled
 from dfe_lib.tokens.fit import Run
@@ -208,7 +207,7 @@ with tempfile.TemporaryDirectory() as folder:
         run.step(0, step, rows)
         if step % 64 == 63:
             spent.append(time.process_time())
-print(1e6 * np.median(np.diff(spent)) / (64 * run.batch), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(1e6 * np.median(np.diff(spent)) / (64 * run.batch), peak_mb())
 """
 
 
@@ -227,7 +226,8 @@ def _scale() -> dict[str, float]:
     for name, code, arguments in (("stream", _STREAM, (THREADS,)), ("epoch", _EPOCH, ())):
         measured = {}
         for n in SCALES:
-            runs = [in_new_process(code, *arguments, n) for _ in range(2 if n < 10**7 else 1)]
+            # The shortest is hardest to time.
+            runs = [in_new_process(code, *arguments, n) for _ in range(3 if n == SCALES[0] else 1)]
             measured[n] = min(r[0] for r in runs), min(r[1] for r in runs)
             rows[f"{name}_1e{len(str(n)) - 1}_us_per_frame"] = measured[n][0]
             rows[f"{name}_1e{len(str(n)) - 1}_resident_mb"] = measured[n][1]
