@@ -136,6 +136,13 @@ def test_budgets_and_prefixes():
         panel.at_budget(fitted, train, 3)
 
 
+def test_what_is_learnt_is_kept_and_read_again(tmp_path):
+    learnt = panel._fit_once(PCA(bits=24), PSI, tmp_path / "PCA")
+    kept = panel._fit_once(PCA(bits=24), 0 * PSI, tmp_path / "PCA")  # these frames teach nothing: it is read
+    np.testing.assert_array_equal(learnt.encode(PSI), kept.encode(PSI))
+    assert kept.with_budget(PSI, 12).bits_per_frame <= 12
+
+
 def test_names_in_a_panel_differ():
     with pytest.raises(InputError, match="must differ"):
         panel.reconstruct([FACS(), FACS()], [source()])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,13 @@ def fit_codings(tokenizer: Any, train: np.ndarray, bits: float, seed: int) -> li
     key.update(f"{bits} {seed} {digest([CODINGS])}".encode())
     folder = data_dir() / "derived" / f"codings-{key.hexdigest()[:12]}"
     whole = 8 * int(bits // 8)  # FAISS RQ spends whole stages of 8 bits
+    slow = FaissRQ(bits=whole, seed=seed)  # takes as long as the others together, most of it outside Python
     learners = [PCA(bits=bits), DFECS(bits=bits, seed=seed), FacialBasis(bits=bits, seed=seed)]
-    learners += [Blendshapes(bits=bits), FaissRQ(bits=whole, seed=seed), KMeans(seed=seed)]
-    learnt = [_fit_once(coding, train, folder / type(coding).__name__) for coding in learners]
+    learners += [Blendshapes(bits=bits), KMeans(seed=seed)]
+    with ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(_fit_once, slow, train, folder / type(slow).__name__)
+        learnt = [_fit_once(coding, train, folder / type(coding).__name__) for coding in learners]
+        learnt.append(waiting.result())
     return [first, *learnt, FACS(), FACS("full"), FACS("full", sided=True)]
 
 
