@@ -10,11 +10,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from dfe_lib.analysis.fidelity import frame_errors
 from dfe_lib.analysis.sources import HeldOut
@@ -63,22 +66,26 @@ def fit_codings(tokenizer: Any, train: np.ndarray, bits: float, seed: int) -> li
     """DFE and its rivals, fitted; all but FACS and k-means have at most ``bits`` a frame.
 
     DFE comes with as many stages as ``bits`` pays for. FACS has its own budgets, k-means can spend no more than the
-    logarithm of its words. What is learnt is kept in the cache folder, so that a second notebook need not learn it
-    again; other frames, another budget, seed or version of the codings are learnt anew.
+    logarithm of its words, and FAISS's quantiser is left out where FAISS is not installed. What is learnt is kept in
+    the cache folder, so that a second notebook need not learn it again; other frames, another budget, seed or version
+    of the codings are learnt anew.
     """
     stages = _paid_stages(tokenizer, bits)
     first = tokenizer if stages == tokenizer.stages else Prefix(tokenizer, stages)
     key = hashlib.sha256(np.ascontiguousarray(train).tobytes())
     key.update(f"{bits} {seed} {digest([CODINGS])}".encode())
     folder = data_dir() / "derived" / f"codings-{key.hexdigest()[:12]}"
-    whole = 8 * int(bits // 8)  # FAISS RQ spends whole stages of 8 bits
-    slow = FaissRQ(bits=whole, seed=seed)  # takes as long as the others together, most of it outside Python
     learners = [PCA(bits=bits), DFECS(bits=bits, seed=seed), FacialBasis(bits=bits, seed=seed)]
     learners += [Blendshapes(bits=bits), KMeans(seed=seed)]
-    with ThreadPoolExecutor(1) as beside:
-        waiting = beside.submit(_fit_once, slow, train, folder / type(slow).__name__)
-        learnt = [_fit_once(coding, train, folder / type(coding).__name__) for coding in learners]
-        learnt.append(waiting.result())
+    if find_spec("faiss"):
+        import_module("faiss")  # before the limit below, which only reaches what is loaded
+        learners.append(FaissRQ(bits=8 * int(bits // 8), seed=seed))  # whole stages of 8 bits
+    # One thread of BLAS for each: on small matrices more of them wait for each other, for three times the work.
+    with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
+        waiting = [
+            pool.submit(_fit_once, coding, train, folder / type(coding).__name__) for coding in learners[::-1]
+        ]
+        learnt = [job.result() for job in waiting[::-1]]
     return [first, *learnt, FACS(), FACS("full"), FACS("full", sided=True)]
 
 
@@ -102,7 +109,8 @@ def at_budget(codings: Sequence[Any], train: np.ndarray, bits: float) -> list[An
             tokenizer = getattr(coding, "tokenizer", coding)
             found.append(Prefix(tokenizer, _paid_stages(tokenizer, bits)))
         elif getattr(coding, "bits", None):
-            found.append(coding.with_budget(train, bits))
+            with threadpool_limits(1):  # as in fit_codings
+                found.append(coding.with_budget(train, bits))
         else:
             found.append(coding)
     return found
