@@ -48,6 +48,17 @@ def test_templates_are_the_least_squares_solution(case, monkeypatch):
     torch.testing.assert_close(same, gains)
 
 
+def test_a_frame_of_weight_two_counts_as_two(case):
+    x, codes, codebook, gains = case
+    weight = torch.ones(N)
+    weight[:100] = 2
+    weighed, twice = sums(), sums()
+    weighed.add(x, codes, codebook, gains, Team(), weight)
+    twice.add(torch.cat([x, x[:100]]), torch.cat([codes, codes[:100]]), codebook, gains, Team())
+    for name in ("gram", "cross", "gain_gram", "gain_cross"):
+        torch.testing.assert_close(weighed.tensors[name], twice.tensors[name], rtol=1e-5, atol=1e-4)
+
+
 def test_gains_come_back_to_those_that_made_the_frames(case):
     x, codes, codebook, gains = case
     book, now = codebook, torch.tensor([1.0, 0.9, 0.2])

@@ -33,6 +33,7 @@ from dfe_lib.tokens.tokenizer import Tokenizer
 PHASES = ("joint", "refine", "follow")
 DEAD = 0.01  # of the mean use of a code; below it a code gets a new place
 SETTLE = 0.7  # of a phase; after it no code is replaced, so that the last ones can settle
+NEAR = 0.25  # of the RMS error; frames nearer than that count no more
 N_VALIDATION = 20_000  # frames looked at per epoch, spread over all that are held out
 
 
@@ -179,7 +180,11 @@ class Run:
         if math.isfinite(parts["loss"]):
             # Codes change fast at first, and old ones mislead.
             self.sums.memory = c.memory * (0.2 + 0.8 * epoch / self.epochs["refine"])
-            self.sums.add(x, codes, codebook, gains, self.team)
+            # What is reported is the mean length of the error, not of its square: weighed by one over the length,
+            # as in iteratively reweighted least squares, so that few frames that are far off rule no longer.
+            length, rms = missed.norm(dim=1), parts["reconstruction"] ** 0.5
+            weight = rms / length.clamp_min(NEAR * rms + 1e-12)
+            self.sums.add(x, codes, codebook, gains, self.team, weight)
             wanted = self.penalties if any(self.penalties.weights) else None
             quantizer.assign(*self.sums.refit(codebook, gains, wanted))
             if epoch < SETTLE * self.epochs["refine"]:

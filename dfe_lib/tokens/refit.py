@@ -49,14 +49,26 @@ class Sums:
         self.memory = memory
 
     def add(
-        self, x: torch.Tensor, codes: torch.Tensor, codebook: torch.Tensor, gains: torch.Tensor, team: Team
+        self,
+        x: torch.Tensor,
+        codes: torch.Tensor,
+        codebook: torch.Tensor,
+        gains: torch.Tensor,
+        team: Team,
+        weight: torch.Tensor | None = None,
     ) -> None:
-        """Let the sums fade by one batch and add it; (n, L) vectors and their (n, S) codes."""
+        """Let the sums fade by one batch and add it.
+
+        Parameters
+        ----------
+        x, codes : (n, L) vectors and their (n, S) codes.
+        weight : (n,) how much the squared error of each counts; by default all alike.
+        """
         n_codes, stages = len(codebook), len(gains)
-        made_of = x.new_zeros(len(x), n_codes).scatter_add_(
-            1, codes, gains.expand(len(x), stages).contiguous()
-        )
-        terms = codebook[codes]  # (n, S, L)
+        root = x.new_ones(len(x), 1) if weight is None else weight.sqrt()[:, None]
+        x = root * x
+        made_of = x.new_zeros(len(x), n_codes).scatter_add_(1, codes, root * gains)
+        terms = root[:, :, None] * codebook[codes]  # (n, S, L)
         place = codes + n_codes * torch.arange(stages, device=codes.device)
         new = {
             "gram": made_of.T @ made_of,
