@@ -106,14 +106,67 @@ def expression_regressor(folder: Path) -> dict:
     return {k: figures[k] for k in ("mean_r", "variance_explained", "rms_mm")}
 
 
-def extraction_noise(folder: Path) -> dict:
-    """How ψ as measured differs from ψ as rendered, on held-out subjects."""
+def picture_regressor(folder: Path) -> dict:
+    """The map from landmarks and texture to ψ, on top of the shipped landmark regressor; its figures go on the card."""
+    from dataclasses import asdict, replace
+
+    from dfe_lib.face.benchmark import render_benchmark
+    from dfe_lib.face.evaluation import agreement
+    from dfe_lib.face.picture_training import PictureConfig, train_picture
+    from dfe_lib.face.realfaces import consistency
     from dfe_lib.face.regressor import ExpressionRegressor
+    from dfe_lib.face.renders import render_frames
+    from dfe_lib.face.training import HELD_OUT, SHARED, TRAIN
+
+    renders, held_out = render_frames(TRAIN), render_frames(HELD_OUT)
+    config, start = PictureConfig(), ExpressionRegressor.load()
+    regressor = train_picture(renders, start, config)
+    figures = render_benchmark(held_out, render_frames(SHARED), regressor).card()
+    share = config.network_share
+    alone = {"output": regressor.output / share, "offset": regressor.offset / share}
+    nothing = {"output": 0 * regressor.output, "offset": 0 * regressor.offset}
+    variants = {
+        "as shipped": regressor,
+        "linear map alone": replace(regressor, linear_share=np.ones(1, np.float32), **nothing),
+        "network alone": replace(regressor, linear_share=np.zeros(1, np.float32), **alone),
+    }
+    shown, rows = ~held_out.neutral, []
+    for what, variant in variants.items():
+        psi, _ = variant.predict(held_out.landmarks, held_out.crop, held_out.subject, held_out.neutral)
+        rows.append({"what": what, "mean_r": agreement(held_out.psi[shown], psi[shown])["mean_r"]})
+    psi = start.predict(held_out.landmarks, held_out.subject, held_out.neutral)
+    rows.append({"what": "landmarks alone", "mean_r": agreement(held_out.psi[shown], psi[shown])["mean_r"]})
+    for row, variant in ((rows[0], regressor), (rows[-1], start)):
+        steady = consistency(regressor=variant).set_index(["faces", "change"])["error"]
+        row |= {f"{faces} real faces, {change}": error for (faces, change), error in steady.items()}
+    card = {
+        "kind": "picture-regressor",
+        "what": "Aligned landmarks (mm) and grey values at points between them, against the person's own neutral face, "
+        "to the 53 coefficients of ict53 and their standard deviation: a linear map and a mirror-symmetric network.",
+        "made_from": f"{len(renders.psi)} {_RENDERED}; unlabelled clips of Intel IoT DevKit sample-videos (CC BY 4.0)",
+        "rebuild": "dfe build picture-regressor",
+        "training": asdict(config),
+        "held_out_renders": figures,
+        "ablation": [{k: v if k == "what" else round(v, 3) for k, v in row.items()} for row in rows],
+        "limits": "Rendered faces are not people: see notebook 01 for the agreement on real actors.",
+    }
+    tensors = {"corners": regressor.points.corners, "weights": regressor.points.weights}
+    fields = [name for name in regressor.__dataclass_fields__ if name not in ("landmarks", "points")]
+    large = ("texture", "hidden_1", "hidden_2", "output", "log_sd")
+    tensors |= {k: getattr(regressor, k).astype(np.float16 if k in large else np.float32) for k in fields}
+    artefacts.save(folder, tensors, card)
+    return {k: figures[k] for k in ("mean_r", "variance_explained", "rms_mm")}
+
+
+def extraction_noise(folder: Path) -> dict:
+    """How ψ as extracted from pictures differs from ψ as rendered, on held-out subjects."""
+    from dfe_lib.face.picture import PictureRegressor
     from dfe_lib.face.renders import render_frames
     from dfe_lib.face.training import HELD_OUT, noise_model
 
     renders = render_frames(HELD_OUT)
-    measured = ExpressionRegressor.load().predict(renders.landmarks, renders.subject, renders.neutral)
+    seen = (renders.landmarks, renders.crop, renders.subject, renders.neutral)
+    measured, _ = PictureRegressor.load().predict(*seen)
     tensors = noise_model(renders.psi.astype(np.float64), measured.astype(np.float64))
     card = {
         "kind": "noise-model",
@@ -158,6 +211,7 @@ TARGETS: dict[str, Callable[[Path], dict]] = {
     "ict53": ict53,
     "face478": face478,
     "expression-regressor": expression_regressor,
+    "picture-regressor": picture_regressor,
     "extraction-noise": extraction_noise,
     "tracks": tracks,
     "tokenizer": tokenizer,

@@ -51,6 +51,7 @@ def test_everything_shipped_has_a_card_and_is_small():
         "ict53",
         "face478",
         "expression-regressor",
+        "picture-regressor",
         "extraction-noise",
         "tokenizer",
     }

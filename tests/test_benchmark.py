@@ -12,7 +12,9 @@ from dfe_lib.face.evaluation import calibration, identity_probe, pose_r2, retrie
 from dfe_lib.face.landmarks import blendshape_names
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.face.realfaces import CHANGES, co_movement
+from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.renders import Renders
+from dfe_lib.face.texture import CROP
 from dfe_lib.figures import sheets
 from dfe_lib.space import ICT53
 
@@ -47,12 +49,13 @@ def simulated(subjects, displays, seed):
         skin=rng.random(n).astype(np.float32),
         identity=identity,
         gaze_gain=np.ones(n, np.float32),
+        crop=rng.integers(100, 150, (n, CROP, CROP), dtype=np.uint8),
     )
 
 
 @pytest.fixture(scope="module")
 def found():
-    return render_benchmark(simulated(6, 12, 0), simulated(6, 12, 1))
+    return render_benchmark(simulated(6, 12, 0), simulated(6, 12, 1), ExpressionRegressor.load())
 
 
 def test_a_method_that_knows_the_truth_is_perfect(found):
@@ -160,6 +163,6 @@ def test_a_photograph_stays_itself_in_changed_pictures():
     pictures = _pictures("pyfeat-media", "single_face.jpg", 1)
     assert locate("pyfeat-media", "single_face.jpg").is_file() and len(pictures) == 1
     with Landmarker() as landmarker:
-        rows = {row["change"]: row for row in _measure(pictures, landmarker)}
+        rows = {row["change"]: row for row in _measure(pictures, landmarker, ExpressionRegressor.load())}
     assert rows["half resolution"]["error"] < 0.15
     assert rows["mirrored picture, ψ mirrored back"]["error"] < 0.3  # left and right confused: above 0.5

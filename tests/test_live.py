@@ -82,6 +82,6 @@ def test_an_even_sample_is_bounded_and_even():
     for i in range(5000):
         sample.add(np.full((478, 3), i, np.float32))
         assert min(SAMPLE, i + 1) // 2 <= len(sample._kept) <= SAMPLE
-    kept = sample.landmarks()[:, 0, 0]
+    kept = sample.rows()[:, 0, 0]
     assert kept[0] == 0 and set(np.diff(kept)) == {16.0} and kept[-1] >= 5000 - 16
-    assert EvenSample(3).landmarks().shape == (0, 478, 3)
+    assert EvenSample(3).rows().shape == (0, 478, 3)

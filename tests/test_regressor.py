@@ -177,15 +177,16 @@ def test_marked_frames_count_more_the_more_there_are(regressor, clip):
 def test_training_makes_what_its_settings_ask_for(rng):
     """Faces of the linear model itself: a short training recovers what was shown, and keeps the mirror."""
     pytest.importorskip("torch")
-    from dfe_lib.face.symmetry import Mirror, SymmetricNetwork
+    from dfe_lib.face.symmetry import Mirror, SymmetricNetwork, discriminant
 
     face = load_morphable("face478")
     mirror = Mirror(face.neutral)
     psi = np.abs(rng.normal(0, 0.4, (300, 53))).astype(np.float32)
     shown = (face.vertices(psi) - face.neutral).reshape(300, -1)
     neutral = rng.normal(0, 0.3, (200, 1434)).astype(np.float32)
-    basis, signs = mirror.basis(neutral, shown, 0.5, 40)
+    basis, signs = discriminant(neutral, shown, mirror, 0.5**2, 40)
     assert basis.shape == (1434, 40) and set(signs) == {-1.0, 1.0}
+    np.testing.assert_array_equal(mirror.signs(basis), signs)
     np.testing.assert_allclose(mirror(shown) @ basis, (shown @ basis) * signs, atol=2e-3)
     import torch
 

@@ -99,6 +99,22 @@ def align(landmarks: np.ndarray, target: np.ndarray | None = None) -> Aligned:
     )
 
 
+def scale_of(landmarks: np.ndarray) -> np.ndarray:
+    """(n,) float32 pixels per mm, the ``scale`` of :func:`align` alone: cheap where frames come one at a time.
+
+    Parameters
+    ----------
+    landmarks : (n, 478, 3) pixels; finite.
+    """
+    goal = reference()[RIGID].astype(np.float64)
+    away = landmarks[:, RIGID].astype(np.float64)
+    away = (away - away.mean(axis=1, keepdims=True)) * _AXES
+    covariance = away.transpose(0, 2, 1) @ (goal - goal.mean(axis=0))
+    singular = np.linalg.svd(covariance, compute_uv=False)
+    singular[:, 2] *= np.sign(np.linalg.det(covariance))
+    return ((away**2).sum(axis=(1, 2)) / singular.sum(axis=1)).astype(np.float32)
+
+
 def _similarity(
     source: np.ndarray, goal: np.ndarray, seen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,8 +13,10 @@ import pandas as pd
 
 from dfe_lib.face.align import align
 from dfe_lib.face.evaluation import agreement, calibration, identity_probe, pearson, pose_r2, retrieval
+from dfe_lib.face.picture import PictureRegressor
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.renders import Renders, subject_neutrals
+from dfe_lib.face.texture import CROP, crop
 from dfe_lib.space import ICT53
 
 OURS = "ours, neutral marked"
@@ -69,7 +71,7 @@ class RenderBenchmark:
 
 
 def render_benchmark(
-    free: Renders, shared: Renders, regressor: ExpressionRegressor | None = None
+    free: Renders, shared: Renders, regressor: PictureRegressor | ExpressionRegressor | None = None
 ) -> RenderBenchmark:
     """Measure all methods.
 
@@ -77,7 +79,7 @@ def render_benchmark(
     ----------
     free : subjects who each show displays of their own, e.g. of :data:`dfe_lib.face.training.HELD_OUT`.
     shared : subjects who all show the same displays, e.g. of :data:`dfe_lib.face.training.SHARED`.
-    regressor : by default the shipped one.
+    regressor : by default the shipped one that looks at the picture.
 
     Examples
     --------
@@ -85,8 +87,8 @@ def render_benchmark(
     >>> found.table[["method", "mean_r", "top1"]]                                       # doctest: +SKIP
     """
     free, shared = _with_neutral(free), _with_neutral(shared)
-    regressor = regressor or ExpressionRegressor.load()
-    answers, others = answer(free, regressor), answer(shared, regressor)
+    regressor = regressor or PictureRegressor.load()
+    (answers, sd), (others, _) = answer(free, regressor), answer(shared, regressor)
     shown, again = ~free.neutral, ~shared.neutral
     kept, same = free.rows(shown), shared.rows(again)
     rows, r = [], {}
@@ -107,20 +109,34 @@ def render_benchmark(
         pd.DataFrame(rows),
         pd.DataFrame(r, index=list(ICT53.names)),
         breakdown(kept, ours),
-        calibration(ours - kept.psi, _announced(free, regressor)[shown]),
+        calibration(ours - kept.psi, sd[shown]),
     )
 
 
-def answer(renders: Renders, regressor: ExpressionRegressor) -> dict[str, np.ndarray]:
-    """Method → (n, 53) ψ of every frame. All but the last two are told which frames are neutral."""
+def answer(
+    renders: Renders, regressor: PictureRegressor | ExpressionRegressor
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """ψ of every frame by every method, and the standard deviation that ``OURS`` announces.
+
+    Only "neutral estimated" and "population's neutral" are not told which frames are neutral.
+
+    Returns
+    -------
+    method → (n, 53) ψ, and (n, 53) sd.
+    """
     landmarks, subject, neutral = renders.landmarks, renders.subject, renders.neutral
-    return {
-        "MediaPipe blendshapes": _blendshapes(renders),
-        "least-squares fit": _fit(renders),
-        OURS: regressor.predict(landmarks, subject, neutral),
-        "ours, neutral estimated": regressor.predict(landmarks, subject),
-        "ours, population's neutral": regressor.express(landmarks, regressor.neutral)[0],
-    }
+    answers = {"MediaPipe blendshapes": _blendshapes(renders), "least-squares fit": _fit(renders)}
+    if isinstance(regressor, PictureRegressor):
+        alone = regressor.landmarks
+        answers[OURS], sd = regressor.predict(landmarks, renders.crop, subject, neutral)
+        answers["ours, neutral estimated"], _ = regressor.predict(landmarks, renders.crop, subject)
+        answers["ours, from landmarks alone"] = alone.predict(landmarks, subject, neutral)
+    else:
+        alone, sd = regressor, _announced(renders, regressor)
+        answers[OURS] = alone.predict(landmarks, subject, neutral)
+        answers["ours, neutral estimated"] = alone.predict(landmarks, subject)
+    answers["ours, population's neutral"] = alone.express(landmarks, alone.neutral)[0]
+    return answers, sd
 
 
 def breakdown(renders: Renders, psi: np.ndarray) -> pd.DataFrame:
@@ -147,8 +163,8 @@ def breakdown(renders: Renders, psi: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def render_motion(truth: np.ndarray, rate: float = 30.0, seed: int = 0) -> np.ndarray:
-    """Landmarks of one simulated subject who performs ``truth`` while the head sways slowly.
+def render_motion(truth: np.ndarray, rate: float = 30.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks and crops of one simulated subject who performs ``truth`` while the head sways slowly.
 
     Parameters
     ----------
@@ -157,7 +173,8 @@ def render_motion(truth: np.ndarray, rate: float = 30.0, seed: int = 0) -> np.nd
 
     Returns
     -------
-    (n, 478, 3) float32 px; NaN where no face was found.
+    landmarks : (n, 478, 3) float32 px; NaN where no face was found.
+    crops : (n, 96, 96) uint8, of :func:`dfe_lib.face.texture.crop`; black where no face was found.
 
     Raises
     ------
@@ -172,15 +189,17 @@ def render_motion(truth: np.ndarray, rate: float = 30.0, seed: int = 0) -> np.nd
     look, start = sample_appearance(rng), sample_view(rng)
     phase = rng.uniform(0, 2 * np.pi, 3)
     landmarks = np.full((len(truth), 478, 3), np.nan, np.float32)
+    crops = np.zeros((len(truth), CROP, CROP), np.uint8)
     with Renderer(load_head()) as renderer, Landmarker(max_faces=1) as landmarker:
         for i, psi in enumerate(ICT53.check(truth)):
             turn = _DRIFT_DEGREES * np.sin(2 * np.pi * i / rate / _DRIFT_SECONDS + phase)
             yaw, pitch, roll = map(float, turn)
             view = replace(start, yaw=yaw, pitch=pitch, roll=roll, shrink=1.0)
-            found = landmarker.detect(renderer.render(psi, look, view, rng)).landmarks
+            rgb = renderer.render(psi, look, view, rng)
+            found = landmarker.detect(rgb).landmarks
             if found is not None:
-                landmarks[i] = found
-    return landmarks
+                landmarks[i], crops[i] = found, crop(rgb, found)
+    return landmarks, crops
 
 
 def motion_benchmark(frames: int = 150, sequences: int = 2) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -208,15 +227,17 @@ def motion_benchmark(frames: int = 150, sequences: int = 2) -> tuple[pd.DataFram
     from dfe_lib.face.dynamics import compare
 
     rate, still = 30.0, 3  # neutral frames go ahead of each sequence
-    regressor = ExpressionRegressor.load()
+    regressor = PictureRegressor.load()
     motion = tables.psi(read_live_link(manifest.locate(ENTRY, FILE)), ICT53.names)
     motion = np.clip(motion[np.isfinite(motion).all(axis=1)], 0, 1)
     results, curves = [], pd.DataFrame()
     for number, start in enumerate(np.linspace(0, len(motion) - frames, sequences + 2)[1:-1].astype(int)):
         truth = motion[start : start + frames]
-        landmarks = render_motion(np.vstack([np.zeros((still, ICT53.dimension)), truth]), rate, seed=number)
-        neutral = regressor.estimate_neutral(landmarks[:still], np.ones(still, bool))
-        psi, sd = regressor.express(landmarks[still:], neutral)
+        shown = np.vstack([np.zeros((still, ICT53.dimension)), truth])
+        landmarks, crops = render_motion(shown, rate, seed=number)
+        looks = regressor.looks(crops, landmarks)
+        neutral = regressor.estimate_neutral(landmarks[:still], looks[:still], np.ones(still, bool))
+        psi, sd = regressor.express(landmarks[still:], looks[still:], neutral)
         results.append(compare(truth, psi, rate, sd))
         if not number:
             curves = _curves(truth, psi, sd, rate)

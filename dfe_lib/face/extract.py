@@ -1,8 +1,9 @@
 """From a video or photograph to a frame table: landmarks, head pose and expression coefficients.
 
 In two passes, because a frame is measured against the recording's own neutral face: the first decodes, detects and
-keeps landmarks in a file without a name; the second adds pose and ψ and hands the table on in parts. Memory does not
-grow with the length of the recording (but for some 5 MB a minute where ψ is smoothed, which needs all of it at once).
+keeps landmarks and what the picture shows around them in a file without a name; the second adds pose and ψ and hands
+the table on in parts. Memory does not grow with the length of the recording (but for some 5 MB a minute where ψ is
+smoothed, which needs all of it at once).
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from tqdm import tqdm
 from dfe_lib import __version__, frames
 from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.align import align
-from dfe_lib.face.landmarks import Landmarker
-from dfe_lib.face.regressor import NEUTRAL_SAMPLE, ExpressionRegressor
+from dfe_lib.face.landmarks import Detection, Landmarker
+from dfe_lib.face.picture import Neutral, PictureRegressor
+from dfe_lib.face.regressor import NEUTRAL_SAMPLE
 from dfe_lib.face.sampling import EvenSample
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
 from dfe_lib.face.video import Frame, ahead, probe
@@ -34,7 +36,10 @@ from dfe_lib.space import ICT53
 
 PART = 512  # rows at a time, 3 MB of landmarks: enough to fill the matrix products, little to hold
 ESTIMATED, POPULATION = "estimated", "population"
+# What ψ was told from; the texture needs frames of a neutral face to compare with.
+PICTURE, LANDMARKS = "landmarks and registered texture", "landmarks"
 _POINTS = (frames.N_LANDMARKS, 3)
+_SIZE = frames.N_LANDMARKS * 3
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def extract(
     path: str | Path,
     recording: str | None = None,
     landmarker: Landmarker | None = None,
-    regressor: ExpressionRegressor | None = None,
+    regressor: PictureRegressor | None = None,
     max_frames: int | None = None,
     progress: bool = False,
     neutral: str = ESTIMATED,
@@ -79,7 +84,7 @@ def extract(
     -------
     Frame table (see :mod:`dfe_lib.frames`), one row per decoded frame, with landmarks, pose, ψ and its standard
     deviation of the largest face. ``attrs`` says how it was made: size, rate, versions, neutral, mirrored, smoothing,
-    frames per second of this extraction.
+    whether ψ is told from the picture or from landmarks alone, frames per second of this extraction.
 
     Raises
     ------
@@ -156,7 +161,7 @@ def _parts(
     folder: Path | None = None,
     recording: str | None = None,
     landmarker: Landmarker | None = None,
-    regressor: ExpressionRegressor | None = None,
+    regressor: PictureRegressor | None = None,
     max_frames: int | None = None,
     progress: bool = False,
     neutral: str = ESTIMATED,
@@ -169,10 +174,10 @@ def _parts(
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames is 1 or more, or None for all; got {max_frames}")
     clip = probe(path)
-    regressor = regressor or ExpressionRegressor.load()
+    regressor = regressor or PictureRegressor.load()
     attrs = {
         "space": ICT53.name,
-        "neutral": regressor.NEUTRAL if neutral == ESTIMATED else neutral,
+        "neutral": regressor.landmarks.NEUTRAL if neutral == ESTIMATED else neutral,
         "mirrored": mirrored,
         "source": path.name,
         "width": clip.width,
@@ -193,25 +198,27 @@ def _parts(
             disable=not progress,
             leave=False,
         )
-        time_s, n_faces, sample = _detect(pictures, landmarker, kept, mirrored, seconds)
+        time_s, n_faces, sample = _detect(pictures, landmarker, regressor, kept, mirrored, seconds)
         if seconds is not None and not len(sample):
             raise InputError(
                 f"{path} shows no face in the seconds {neutral} that are called neutral (it lasts "
                 f"{time_s[-1]:.1f} s); give others, or leave the neutral to be estimated"
             )
         if neutral == POPULATION:
-            sample = sample[:0]
-        own = regressor.estimate_neutral(sample, None if seconds is None else np.ones(len(sample), bool))
+            sample = sample[:0]  # nor is there a texture to compare with
+        told = None if seconds is None else np.ones(len(sample), bool)
+        own = regressor.estimate_neutral(*_parted(sample), told)
+        attrs["expression"] = LANDMARKS if own.look is None else PICTURE
         smoothed = None
         if smoothing is not None:
-            every = [regressor.express(landmarks, own) for landmarks in _read_again(kept)]
+            every = [regressor.express(*faces, own) for faces in _read_again(kept, sample.shape[1])]
             psi, sd = (np.concatenate(values) for values in zip(*every, strict=True))
             smoothed = smooth_psi(time_s, psi, smoothing, sd)
         start = 0
-        for landmarks in _read_again(kept):
-            rows = slice(start, start + len(landmarks))
+        for faces in _read_again(kept, sample.shape[1]):
+            rows = slice(start, start + len(faces[0]))
             part = _described(
-                recording or path.stem, start, time_s[rows], n_faces[rows], landmarks, regressor, own
+                recording or path.stem, start, time_s[rows], n_faces[rows], faces, regressor, own
             )
             if smoothed is not None:
                 part = frames.with_psi(part, smoothed[rows], ICT53.names)[list(part.columns)]
@@ -224,28 +231,46 @@ def _parts(
 def _detect(
     pictures: Iterable[Frame],
     landmarker: Landmarker,
+    regressor: PictureRegressor,
     kept: BinaryIO,
     mirrored: bool,
     seconds: tuple[float, float] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First pass: landmarks into ``kept``; returns times, numbers of faces, and the sample that tells the neutral."""
-    times, counts, sample = [], [], EvenSample(NEUTRAL_SAMPLE)
-    nothing = np.full(_POINTS, np.nan, np.float32)
-    for picture in pictures:
-        found = landmarker.detect(picture.rgb[:, ::-1] if mirrored else picture.rgb)
+    """First pass: landmarks and looks into ``kept``; returns times, numbers of faces, and what tells the neutral.
+
+    The latter is (m, 1434 + t): landmarks and texture components of an even sample of the frames, side by side.
+    """
+    width = _SIZE + regressor.texture.shape[1]
+    times, counts, sample = [], [], EvenSample(NEUTRAL_SAMPLE, (width,))
+
+    def detected() -> Iterator[tuple[Frame, np.ndarray, Detection]]:
+        for picture in pictures:
+            rgb = picture.rgb[:, ::-1] if mirrored else picture.rgb
+            yield picture, rgb, landmarker.detect(rgb)
+
+    for picture, rgb, found in ahead(detected()):
         times.append(picture.time_s)
         counts.append(found.n_faces)
-        kept.write(nothing if found.landmarks is None else found.landmarks)
-        if found.landmarks is not None and (seconds is None or seconds[0] <= picture.time_s <= seconds[1]):
-            sample.add(found.landmarks)
-    return np.array(times), np.array(counts, np.int8), sample.landmarks()
+        face = np.full(width, np.nan, np.float32)
+        if found.landmarks is not None:
+            face[:_SIZE] = found.landmarks.reshape(-1)
+            face[_SIZE:] = regressor.look(rgb, found.landmarks)
+            if seconds is None or seconds[0] <= picture.time_s <= seconds[1]:
+                sample.add(face)
+        kept.write(face)
+    return np.array(times), np.array(counts, np.int8), sample.rows()
 
 
-def _read_again(kept: BinaryIO) -> Iterator[np.ndarray]:
-    """(at most ``PART``, 478, 3) float32 at a time, from the beginning."""
+def _parted(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks (n, 478, 3) and looks (n, t) of rows that hold both."""
+    return faces[:, :_SIZE].reshape(-1, *_POINTS), faces[:, _SIZE:]
+
+
+def _read_again(kept: BinaryIO, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Landmarks and looks of at most ``PART`` frames at a time, from the beginning."""
     kept.seek(0)
-    while block := kept.read(PART * 4 * frames.N_LANDMARKS * 3):
-        yield np.frombuffer(block, np.float32).reshape(-1, *_POINTS)
+    while block := kept.read(PART * 4 * width):
+        yield _parted(np.frombuffer(block, np.float32).reshape(-1, width))
 
 
 def _described(
@@ -253,11 +278,12 @@ def _described(
     start: int,
     time_s: np.ndarray,
     n_faces: np.ndarray,
-    landmarks: np.ndarray,
-    regressor: ExpressionRegressor,
-    own: np.ndarray,
+    faces: tuple[np.ndarray, np.ndarray],
+    regressor: PictureRegressor,
+    own: Neutral,
 ) -> pd.DataFrame:
     """Second pass: pose and ψ of one part; ``own`` is the recording's neutral."""
+    landmarks, looks = faces
     pose = align(landmarks)
     columns = np.column_stack([pose.angles, pose.scale, pose.translation]).T
     detected = np.isfinite(pose.scale)
@@ -265,7 +291,7 @@ def _described(
         recording, time_s, detected, n_faces, landmarks, **dict(zip(frames.POSE, columns, strict=True))
     )
     table["frame"] += np.int32(start)
-    psi, sd = regressor.express(landmarks, own)
+    psi, sd = regressor.express(landmarks, looks, own)
     table = frames.with_psi(table, psi, ICT53.names)
     return frames.with_psi_sd(table, sd, ICT53.names)
 

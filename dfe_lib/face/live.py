@@ -39,7 +39,7 @@ class LiveExpression:
         self._regressor = regressor or ExpressionRegressor.load()
         self._past = EvenSample(SAMPLE)
         self._due = 1
-        self._neutral = self._regressor.estimate_neutral(self._past.landmarks())
+        self._neutral = self._regressor.estimate_neutral(self._past.rows())
 
     def update(self, landmarks: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """ψ of the next frame and its standard deviation, (53,) float32 each; NaN where no face was found.
@@ -65,6 +65,6 @@ class LiveExpression:
         psi, sd = self._regressor.express(landmarks[None], self._neutral)
         self._past.add(landmarks)
         if self._past.passed >= self._due:
-            self._neutral = self._regressor.estimate_neutral(self._past.landmarks())
+            self._neutral = self._regressor.estimate_neutral(self._past.rows())
             self._due = GROWTH * self._past.passed
         return psi[0], sd[0]

@@ -12,7 +12,9 @@ from PIL import Image
 from dfe_lib.data import manifest
 from dfe_lib.face.evaluation import au_agreement, pearson, without_median
 from dfe_lib.face.landmarks import Landmarker
+from dfe_lib.face.picture import PictureRegressor
 from dfe_lib.face.regressor import ExpressionRegressor
+from dfe_lib.face.texture import crop
 from dfe_lib.face.video import frames as decode
 from dfe_lib.space import ICT53
 
@@ -66,7 +68,9 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def consistency(pairs: int = 8) -> pd.DataFrame:
+def consistency(
+    pairs: int = 16, regressor: PictureRegressor | ExpressionRegressor | None = None
+) -> pd.DataFrame:
     """ψ of real faces against ψ of the same faces in changed pictures, and in the next frame.
 
     Each version of a clip is measured as a clip of its own, with its own estimated neutral, on the frames in which a
@@ -74,7 +78,9 @@ def consistency(pairs: int = 8) -> pd.DataFrame:
 
     Parameters
     ----------
-    pairs : neighbouring frames that are looked at in each clip of ``FACES``, spread over it.
+    pairs : neighbouring frames that are looked at in each clip of ``FACES``, spread over it; they also tell the
+        clip's neutral face, so with few of them it is that which is measured.
+    regressor : by default the shipped one that looks at the picture.
 
     Returns
     -------
@@ -87,11 +93,12 @@ def consistency(pairs: int = 8) -> pd.DataFrame:
     AssetError : the FaceLandmarker model is not at hand.
     """
     rows = []
+    regressor = regressor or PictureRegressor.load()
     with Landmarker() as landmarker:
         for faces, (entry, files) in FACES.items():
             if manifest.available(entry):
                 pictures = [shown for name in files for shown in _pictures(entry, name, pairs)]
-                rows += [{"faces": faces, **row} for row in _measure(pictures, landmarker)]
+                rows += [{"faces": faces, **row} for row in _measure(pictures, landmarker, regressor)]
     return pd.DataFrame(rows, columns=["faces", "face_px", "change", "frames", "error", "r", "mean_r"])
 
 
@@ -160,24 +167,32 @@ def _pictures(entry: str, name: str, pairs: int) -> list[tuple[str, int, np.ndar
 
 
 def _measure(
-    pictures: list[tuple[str, int, np.ndarray]], landmarker: Landmarker
+    pictures: list[tuple[str, int, np.ndarray]],
+    landmarker: Landmarker,
+    regressor: PictureRegressor | ExpressionRegressor,
 ) -> list[dict[str, float | str]]:
-    clip, number, versions = [], [], {name: [] for name in ("plain", *CHANGES)}
+    clip, number = [], []
+    found = {name: ([], []) for name in ("plain", *CHANGES)}  # landmarks and crops
     for name, index, rgb in pictures:
         pictured = [rgb, *(change(rgb) for change in CHANGES.values())]
-        found = [landmarker.detect(version).landmarks for version in pictured]
-        if any(landmarks is None for landmarks in found):
+        seen = [landmarker.detect(version).landmarks for version in pictured]
+        if any(landmarks is None for landmarks in seen):
             continue
         clip.append(name)
         number.append(index)
-        for kept, landmarks in zip(versions.values(), found, strict=True):
-            kept.append(landmarks)
-    regressor = ExpressionRegressor.load()
-    psi = {change: regressor.predict(np.stack(found), clip) for change, found in versions.items()}
-    psi[_MIRRORED] = ICT53.mirror(psi[_MIRRORED])
-    plain, face_px = psi.pop("plain"), np.ptp(np.stack(versions["plain"])[..., 1], axis=1).mean()
-    rows = [{"change": change, **_difference(plain, other)} for change, other in psi.items()]
+        for (points, crops), version, landmarks in zip(found.values(), pictured, seen, strict=True):
+            points.append(landmarks)
+            crops.append(crop(version, landmarks))
     clip, number = np.array(clip), np.array(number)
+    psi = {}
+    for change, (points, crops) in found.items():
+        if isinstance(regressor, PictureRegressor):
+            psi[change], _ = regressor.predict(np.stack(points), np.stack(crops), clip)
+        else:
+            psi[change] = regressor.predict(np.stack(points), clip)
+    psi[_MIRRORED] = ICT53.mirror(psi[_MIRRORED])
+    plain, face_px = psi.pop("plain"), np.ptp(np.stack(found["plain"][0])[..., 1], axis=1).mean()
+    rows = [{"change": change, **_difference(plain, other)} for change, other in psi.items()]
     before = np.flatnonzero((clip[1:] == clip[:-1]) & (np.diff(number) == 1))
     if len(before):
         rows.append({"change": "next frame", **_difference(plain[before], plain[before + 1])})

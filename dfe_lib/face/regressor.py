@@ -36,7 +36,7 @@ PRIOR_FRAMES = 5.0
 ESTIMATE_FRAMES = 3.0
 # At most so many frames, evenly spread, are looked at for a neutral face: enough, however long the recording.
 NEUTRAL_SAMPLE = 2048
-_BLOCK = 512  # frames at a time: their activations stay in the processor's cache
+BLOCK = 512  # frames at a time: their activations stay in the processor's cache
 _SIZE = N_LANDMARKS * 3
 
 
@@ -178,22 +178,11 @@ class ExpressionRegressor:
         psi = np.empty((len(points), ICT53.dimension), np.float32)
         sd = np.empty_like(psi) if uncertainty else None
         centre = own @ self.basis
-        for start in range(0, len(points), _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        for start in range(0, len(points), BLOCK):
+            rows = slice(start, start + BLOCK)
             seen = points[rows] @ self.basis
             seen -= centre
-            active = seen @ self.hidden_1
-            active += self.bias_1
-            np.maximum(active, 0, out=active)
-            active = active @ self.hidden_2
-            active += self.bias_2
-            np.maximum(active, 0, out=active)
-            seen *= self.linear_share
-            psi[rows] = seen @ self.linear
-            psi[rows] += active @ self.output
-            psi[rows] -= self.offset
-            if sd is not None:
-                np.exp(active @ self.log_sd + self.log_sd_0, out=sd[rows])
+            forward(self, seen, psi[rows], None if sd is None else sd[rows])
         return psi, sd
 
     def _own_neutral(self, points: np.ndarray, marked: np.ndarray | None) -> np.ndarray:
@@ -202,21 +191,56 @@ class ExpressionRegressor:
             trust = marked.sum() / (marked.sum() + ESTIMATE_FRAMES)
             return trust * points[marked].mean(axis=0) + (1 - trust) * self._own_neutral(points, None)
         everybody = self.neutral.reshape(-1)
-        points = points[:: -(-len(points) // NEUTRAL_SAMPLE) or 1]
+        points = even(points)
         further = len(points) - 1
         if further < 1:
             return everybody
-        psi = (
-            (points - everybody) @ self.basis @ self.linear
-        )  # not the network, which is at home near the neutral face
-        low = np.quantile(psi, NEUTRAL_QUANTILE, axis=0).astype(np.float32)
-        calm = np.argsort(ICT53.norm(psi - low), kind="stable")[: max(1, round(NEUTRAL_SHARE * len(psi)))]
-        mean = points[calm].mean(axis=0)
-        # What these frames show beyond any neutral face is an expression, and is taken off again.
-        limit = NEUTRAL_LIMIT * self.neutral_spread
-        shown = psi[calm].mean(axis=0) - np.clip(low, -limit, limit)
-        mean = mean - np.tensordot(shown, _expressions(), axes=1).reshape(-1)
+        calm, shown = self.calm(points)
+        mean = points[calm].mean(axis=0) - np.tensordot(shown, _expressions(), axes=1).reshape(-1)
         return everybody + further / (further + PRIOR_FRAMES) * (mean - everybody)
+
+    def calm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The least expressive of aligned frames (m, 1434), and what even they show beyond any neutral face.
+
+        Returns
+        -------
+        rows : indices into the frames.
+        shown : (53,) ψ of their mean beyond the limit of people's neutral faces: an expression that lasts.
+        """
+        # Not the network, which is at home near the neutral face.
+        psi = (points - self.neutral.reshape(-1)) @ self.basis @ self.linear
+        low = np.quantile(psi, NEUTRAL_QUANTILE, axis=0).astype(np.float32)
+        rows = np.argsort(ICT53.norm(psi - low), kind="stable")[: max(1, round(NEUTRAL_SHARE * len(psi)))]
+        limit = NEUTRAL_LIMIT * self.neutral_spread
+        return rows, psi[rows].mean(axis=0) - np.clip(low, -limit, limit)
+
+
+def even(values: np.ndarray) -> np.ndarray:
+    """At most ``NEUTRAL_SAMPLE`` rows, evenly spread."""
+    return values[:: -(-len(values) // NEUTRAL_SAMPLE) or 1]
+
+
+def forward(layers, seen: np.ndarray, psi: np.ndarray, sd: np.ndarray | None) -> None:
+    """The linear map and the network of a regressor, for one block of frames.
+
+    Parameters
+    ----------
+    layers : holds ``linear, linear_share, hidden_1, bias_1, hidden_2, bias_2, output, offset, log_sd, log_sd_0``.
+    seen : (n, k) float32 components; overwritten.
+    psi, sd : (n, 53) float32, written to.
+    """
+    active = seen @ layers.hidden_1
+    active += layers.bias_1
+    np.maximum(active, 0, out=active)
+    active = active @ layers.hidden_2
+    active += layers.bias_2
+    np.maximum(active, 0, out=active)
+    seen *= layers.linear_share
+    np.matmul(seen, layers.linear, out=psi)
+    psi += active @ layers.output
+    psi -= layers.offset
+    if sd is not None:
+        np.exp(active @ layers.log_sd + layers.log_sd_0, out=sd)
 
 
 def check_landmarks(landmarks: np.ndarray) -> np.ndarray:
@@ -258,15 +282,12 @@ def _shipped() -> ExpressionRegressor:
     return _read("expression-regressor")
 
 
-def _read(path: str | Path) -> ExpressionRegressor:
-    artefact = artefacts.load(path, kind="expression-regressor")
-    d = ICT53.dimension
+def layer_shapes(artefact: artefacts.Artefact) -> dict[str, tuple[int, ...]]:
+    """Shapes of what :func:`forward` needs, given the shape of the first hidden layer."""
     first = artefact.tensors.get("hidden_1", np.zeros((0, 0)))
     k, h = first.shape if first.ndim == 2 else (0, 0)
-    shapes = {
-        "neutral": (N_LANDMARKS, 3),
-        "neutral_spread": (d,),
-        "basis": (_SIZE, k),
+    d = ICT53.dimension
+    return {
         "linear": (k, d),
         "linear_share": (1,),
         "hidden_1": (k, h),
@@ -278,5 +299,13 @@ def _read(path: str | Path) -> ExpressionRegressor:
         "log_sd": (h, d),
         "log_sd_0": (d,),
     }
+
+
+def _read(path: str | Path) -> ExpressionRegressor:
+    artefact = artefacts.load(path, kind="expression-regressor")
+    layers = layer_shapes(artefact)
+    k = layers["hidden_1"][0]
+    own = {"neutral": (N_LANDMARKS, 3), "neutral_spread": (ICT53.dimension,), "basis": (_SIZE, k)}
+    shapes = own | layers
     artefacts.expect(artefact, str(path), **shapes)
     return ExpressionRegressor(*(artefact.tensors[name].astype(np.float32) for name in shapes))

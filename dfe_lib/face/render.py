@@ -77,6 +77,9 @@ class Renderer:
         return self
 
     def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._plotter.close()
 
     def render(self, psi: np.ndarray, look: Appearance, view: View, rng: np.random.Generator) -> np.ndarray:

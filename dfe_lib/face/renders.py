@@ -6,7 +6,6 @@ run goes on where it stopped. Every random draw depends on the seed, the subject
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import multiprocessing
@@ -25,10 +24,11 @@ from dfe_lib.face.appearance import sample_appearance, sample_view
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.morphable import load_head
 from dfe_lib.face.render import Renderer
+from dfe_lib.face.texture import crop
 from dfe_lib.paths import data_dir
 from dfe_lib.space import ICT53
 
-_VERSION = 2  # of what a configuration looks like when rendered; raise it when appearance or renderer change
+_VERSION = 3  # of what a configuration looks like when rendered; raise it when appearance or renderer change
 _SHARD = 20  # subjects
 
 
@@ -56,6 +56,7 @@ class Renders:
     subject : (n,) int32. neutral : (n,) bool. display : (n,) int32, number of the display within its subject.
     view : (n, 3) float32 true yaw, pitch, roll in degrees. face_px : (n,) float32 height of the face in the picture.
     skin : (n,) float32 mean RGB of the skin, 0–1. identity : (n, 50) float32. gaze_gain : (n,) float32.
+    crop : (n, 96, 96) uint8, of :func:`dfe_lib.face.texture.crop`.
     """
 
     landmarks: np.ndarray
@@ -69,6 +70,7 @@ class Renders:
     skin: np.ndarray
     identity: np.ndarray
     gaze_gain: np.ndarray
+    crop: np.ndarray
 
     def rows(self, where: np.ndarray) -> Renders:
         """The frames that ``where`` (bool or index) picks."""
@@ -105,9 +107,14 @@ def render_frames(config: RenderConfig, progress: bool = True, workers: int | No
         for shard in missing:
             _make(shard)
             bar.update()
+        if missing:
+            for tool in _tools(config.size):
+                tool.close()
+            _tools.cache_clear()
     bar.close()
     parts = [load_file(path) for _, path, _ in shards]
-    renders = Renders(**{k: np.concatenate([p[k] for p in parts]) for k in parts[0]})
+    # One field after the other, and its parts let go: the crops alone are 0.4 GB.
+    renders = Renders(**{k: np.concatenate([p.pop(k) for p in parts]) for k in Renders.__dataclass_fields__})
     wanted = config.subjects * (config.neutral_frames + config.expressive_frames)
     if len(renders.psi) < wanted / 2:
         raise RunError(f"a face was found in only {len(renders.psi)} of {wanted} rendered frames")
@@ -116,9 +123,7 @@ def render_frames(config: RenderConfig, progress: bool = True, workers: int | No
 
 @lru_cache(maxsize=1)
 def _tools(size: int) -> tuple[Renderer, Landmarker]:
-    landmarker = Landmarker(blendshapes=True, max_faces=1)
-    atexit.register(landmarker.close)  # kept for all shards; left to the interpreter's end it complains
-    return Renderer(load_head(), size), landmarker
+    return Renderer(load_head(), size), Landmarker(blendshapes=True, max_faces=1)
 
 
 def _make(shard: tuple[RenderConfig, Path, int]) -> None:
@@ -132,16 +137,18 @@ def _make(shard: tuple[RenderConfig, Path, int]) -> None:
         psi[config.neutral_frames :] = _displays(config, rng)
         for i, expression in enumerate(psi):
             view = sample_view(rng)
-            found = landmarker.detect(renderer.render(expression, look, view, rng))
+            rgb = renderer.render(expression, look, view, rng)
+            found = landmarker.detect(rgb)
             if found.landmarks is None:
                 continue
             neutral = i < config.neutral_frames
             values = (found.landmarks, expression, found.blendshapes, subject, neutral)
             values += (-1 if neutral else i - config.neutral_frames, (view.yaw, view.pitch, view.roll))
             values += (view.fill * view.shrink * config.size / 1.35, look.skin.mean(), look.identity)
-            for field, value in zip(rows, (*values, look.gaze_gain), strict=True):
+            values += (look.gaze_gain, crop(rgb, found.landmarks))
+            for field, value in zip(rows, values, strict=True):
                 rows[field].append(value)
-    dtypes = {"subject": np.int32, "display": np.int32, "neutral": bool}
+    dtypes = {"subject": np.int32, "display": np.int32, "neutral": bool, "crop": np.uint8}
     arrays = {k: np.array(v, dtype=dtypes.get(k, np.float32)) for k, v in rows.items()}
     staged = path.with_suffix(f".part{os.getpid()}")
     save_file(arrays, staged)

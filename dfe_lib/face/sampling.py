@@ -8,32 +8,37 @@ from dfe_lib.frames import N_LANDMARKS
 
 
 class EvenSample:
-    """Every k-th landmarks of a stream; k doubles whenever more than ``size`` would be kept.
+    """Every k-th row of a stream; k doubles whenever more than ``size`` would be kept.
+
+    Parameters
+    ----------
+    size : how many are kept at most. shape : of one row; by default that of landmarks.
 
     Examples
     --------
-    >>> sample = EvenSample(4)
+    >>> sample = EvenSample(4, shape=(1,))
     >>> for i in range(10):
-    ...     sample.add(np.full((478, 3), i, np.float32))
-    >>> sample.landmarks()[:, 0, 0].tolist()
+    ...     sample.add(np.full(1, i, np.float32))
+    >>> sample.rows()[:, 0].tolist()
     [0.0, 4.0, 8.0]
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, shape: tuple[int, ...] = (N_LANDMARKS, 3)):
         self.size = size
+        self.shape = shape
         self.passed = 0
         self._kept: list[np.ndarray] = []
         self._stride = 1
 
-    def add(self, landmarks: np.ndarray) -> None:
-        """Let one frame's (478, 3) landmarks pass, and keep them if it is their turn."""
+    def add(self, row: np.ndarray) -> None:
+        """Let one row pass, and keep it if it is its turn."""
         if self.passed % self._stride == 0:
-            self._kept.append(landmarks)
+            self._kept.append(row)
             if len(self._kept) > self.size:
                 self._kept = self._kept[::2]
                 self._stride *= 2
         self.passed += 1
 
-    def landmarks(self) -> np.ndarray:
-        """(m, 478, 3) float32, m ≤ size."""
-        return np.stack(self._kept) if self._kept else np.empty((0, N_LANDMARKS, 3), np.float32)
+    def rows(self) -> np.ndarray:
+        """(m, *shape) float32, m ≤ size."""
+        return np.stack(self._kept) if self._kept else np.empty((0, *self.shape), np.float32)

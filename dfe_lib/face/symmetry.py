@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
@@ -21,35 +23,45 @@ class Mirror:
         points = x.reshape(-1, len(self.pair), 3)[:, self.pair] * np.array([-1, 1, 1], x.dtype)
         return points.reshape(x.shape)
 
-    def basis(
-        self, neutral: np.ndarray, shown: np.ndarray, floor: float, components: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(1434, k) directions in which expressions stand out most of what is not expression, and their signs.
+    def signs(self, basis: np.ndarray) -> np.ndarray:
+        """(k,) float32: 1 for a direction (1434, k) that is symmetric under the mirror, -1 for an antisymmetric one."""
+        return np.sign((basis * self(basis.T.copy()).T).sum(axis=0)).astype(np.float32)
 
-        What is not expression: how the neutral frames of one subject differ (pose, lens, detection), and a floor of
-        independent noise. In the basis it has unit variance. Each direction is symmetric or antisymmetric under the
-        mirror; ``signs`` (k,) says which, so that the mirrored face has the components signs · components.
 
-        Parameters
-        ----------
-        neutral, shown : (n, 1434) mm, neutral and expressive frames minus their person's neutral face.
-        floor : mm, standard deviation of the independent noise.
-        """
+def discriminant(
+    neutral: np.ndarray,
+    shown: np.ndarray,
+    mirror: Callable[[np.ndarray], np.ndarray],
+    floor: float,
+    components: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (m, k) in which expressions stand out most of what is not expression, and their signs.
 
-        def covariance(x: np.ndarray) -> np.ndarray:
-            plain = x.T @ x / len(x)
-            return (plain + self(self(plain).T.copy()).T).astype(np.float64) / 2
+    What is not expression: how the neutral frames of one subject differ (pose, lens, light, detection), and a floor of
+    independent noise. In the basis it has unit variance. Each direction is symmetric or antisymmetric under the
+    mirror; ``signs`` (k,) says which, so that the mirrored face has the components signs · components.
 
-        nuisance = covariance(neutral)
-        nuisance += floor**2 * np.eye(len(nuisance))
-        values, vectors = np.linalg.eigh(nuisance)
-        whitening = (vectors / np.sqrt(values)) @ vectors.T
-        signal = whitening @ covariance(shown) @ whitening
-        basis = whitening @ np.linalg.eigh(signal)[1][:, ::-1][:, :components]
-        image = self(basis.T.copy()).T
-        signs = np.sign((basis * image).sum(axis=0))
-        basis = (basis + signs * image) / 2  # exactly, not only to rounding
-        return basis.astype(np.float32), signs.astype(np.float32)
+    Parameters
+    ----------
+    neutral, shown : (n, m), neutral and expressive frames minus their person's neutral face.
+    mirror : rows (n, m) to those of the mirrored faces.
+    floor : variance of the independent noise.
+    """
+
+    def covariance(x: np.ndarray) -> np.ndarray:
+        plain = x.T @ x / len(x)
+        return (plain + mirror(mirror(plain).T.copy()).T).astype(np.float64) / 2
+
+    nuisance = covariance(neutral)
+    nuisance += floor * np.eye(len(nuisance))
+    values, vectors = np.linalg.eigh(nuisance)
+    whitening = (vectors / np.sqrt(values)) @ vectors.T
+    signal = whitening @ covariance(shown) @ whitening
+    basis = whitening @ np.linalg.eigh(signal)[1][:, ::-1][:, :components]
+    image = mirror(basis.T.copy()).T
+    signs = np.sign((basis * image).sum(axis=0))
+    basis = (basis + signs * image) / 2  # exactly, not only to rounding
+    return basis.astype(np.float32), signs.astype(np.float32)
 
 
 class SymmetricNetwork(nn.Module):

@@ -13,31 +13,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
-from dfe_lib.data import manifest
-from dfe_lib.data.adapters.arkit import to_ict53
 from dfe_lib.face.align import align
-from dfe_lib.face.landmarks import Landmarker, blendshape_names
+from dfe_lib.face.real_clips import real_clips, real_examples
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.renders import RenderConfig, Renders, subject_neutrals
-from dfe_lib.face.symmetry import Mirror, SymmetricNetwork
-from dfe_lib.face.video import frames as decode
-from dfe_lib.paths import data_dir
+from dfe_lib.face.symmetry import Mirror, SymmetricNetwork, discriminant
 from dfe_lib.space import ICT53
 
 TRAIN = RenderConfig()
 # Never trained on. Every subject shows displays of its own; every subject shows the same ones.
 HELD_OUT = RenderConfig(subjects=60, displays="displays", seed=2000)
 SHARED = RenderConfig(subjects=40, expressive_frames=24, displays="shared", seed=1000)
-
-# Clips of real faces that go along without labels (CC BY 4.0). The clips that figures of agreement with other tools
-# are measured on (pyfeat-news) are not among them.
-REAL_ENTRY = "intel-sample-videos"
-_WITHOUT_ONE_FACE = ("walk.mkv", "thanks.mkv", "head-pose-face-detection-female-and-male.gif")
-# Channels that MediaPipe's blendshapes teach on real faces.
-TAUGHT = ("browInnerUp", "browOuterUp", "browDown", "eyeWide", "eyeBlink", "eyeLook", "mouthPress")
 
 
 @dataclass(frozen=True)
@@ -101,32 +89,35 @@ def train_regressor(
     """
     torch.manual_seed(config.seed)
     data = examples(renders, target)
-    basis, signs = Mirror(target).basis(
-        data.x[data.neutral], data.x[~data.neutral], config.floor_mm, config.components
+    basis, signs = discriminant(
+        data.x[data.neutral], data.x[~data.neutral], Mirror(target), config.floor_mm**2, config.components
     )
     shown = data.x @ basis
-    both = np.vstack([shown, shown * signs])
-    gram = both.T @ both / len(both) + config.linear_penalty * np.eye(len(signs))
-    linear = np.linalg.solve(gram, both.T @ np.vstack([data.psi, ICT53.mirror(data.psi)]) / len(both))
-    linear = linear.astype(np.float32)
+    linear = mirrored_ridge(shown, signs, data.psi, config.linear_penalty)
     start = _linear_only(target, basis, linear, _neutral_spread(renders, target, basis @ linear))
-    rng = np.random.default_rng(config.seed)
-    subjects = np.unique(data.subject)
-    kept = np.isin(
-        data.subject, rng.permutation(subjects)[: int(config.calibration_subjects * len(subjects))]
-    )
+    kept = kept_apart(data.subject, config)
     network = SymmetricNetwork(signs, config.pairs, config.dropout)
-    real = real_examples(start)
-    real_psi = real.psi.copy()
-    taught = [i for i, n in enumerate(ICT53.names) if n.startswith(TAUGHT)]
-    follow = np.setdiff1d(np.arange(ICT53.dimension), taught)
-    real_shown = (real.x @ basis).astype(np.float32)
-    real_psi[:, follow] = (real_shown @ linear)[:, follow]
-    _fit(network, shown[~kept], data.psi[~kept], real_shown, real_psi, config, progress)
-    return _calibrated(start, network, shown[kept], data.psi[kept], config)
+    real_shown, real_psi = real_examples(real_clips(), start)
+    fit_network(network, shown[~kept], data.psi[~kept], real_shown, real_psi, config, progress)
+    layers = finished_layers(linear, network, shown[kept], data.psi[kept], config.network_share)
+    return replace(start, **layers)
 
 
-def _fit(
+def mirrored_ridge(x: np.ndarray, signs: np.ndarray, psi: np.ndarray, penalty: float) -> np.ndarray:
+    """(k, 53) float32 ridge regression of ψ (n, 53) on components (n, k) and on their mirror images."""
+    both = np.vstack([x, x * signs])
+    gram = both.T @ both / len(both) + penalty * np.eye(len(signs))
+    goal = both.T @ np.vstack([psi, ICT53.mirror(psi)]) / len(both)
+    return np.linalg.solve(gram, goal).astype(np.float32)
+
+
+def kept_apart(subject: np.ndarray, config: RegressorConfig) -> np.ndarray:
+    """(n,) bool: frames of the subjects that the network never sees, for its sd."""
+    subjects = np.random.default_rng(config.seed).permutation(np.unique(subject))
+    return np.isin(subject, subjects[: int(config.calibration_subjects * len(subjects))])
+
+
+def fit_network(
     network: SymmetricNetwork,
     x: np.ndarray,
     psi: np.ndarray,
@@ -166,19 +157,19 @@ def _fit(
     network.cpu().eval()
 
 
-def _calibrated(
-    start: ExpressionRegressor,
-    network: SymmetricNetwork,
-    x: np.ndarray,
-    psi: np.ndarray,
-    config: RegressorConfig,
-) -> ExpressionRegressor:
-    """The finished regressor: shares of ψ put together, 0 at the neutral face, sd fitted on subjects kept apart."""
-    share = config.network_share
+def finished_layers(
+    linear: np.ndarray, network: SymmetricNetwork, x: np.ndarray, psi: np.ndarray, share: float
+) -> dict[str, np.ndarray]:
+    """Layers of a regressor: shares of ψ put together, 0 at the neutral face, sd fitted on subjects kept apart.
+
+    Parameters
+    ----------
+    linear : (k, 53). network : trained. share : the network's. x, psi : (n, k) and (n, 53) of subjects kept apart.
+    """
     with torch.no_grad():
         first, bias_1, second, bias_2, last, bias = network.layers()
         active = network.hidden(torch.tensor(x))
-        found = share * (active @ last + bias) + (1 - share) * torch.tensor(x @ start.linear)
+        found = share * (active @ last + bias) + (1 - share) * torch.tensor(x @ linear)
         still = network.hidden(torch.zeros(1, x.shape[1]))[0]
         offset = share * (still @ last)
         error = torch.tensor(psi) - (found - share * bias - offset)
@@ -195,12 +186,14 @@ def _calibrated(
         return loss
 
     optimizer.step(closure)
-    tensors = (
-        *(start.neutral, start.neutral_spread, start.basis, start.linear, np.array([1 - share])),
-        *(first, bias_1, second, bias_2, share * last, offset, weights, constant),
-    )
-    as_arrays = (t.detach().numpy() if isinstance(t, torch.Tensor) else t for t in tensors)
-    return ExpressionRegressor(*(np.ascontiguousarray(t, dtype=np.float32) for t in as_arrays))
+    layers = {
+        "linear": linear,
+        "linear_share": np.array([1 - share]),
+        **{"hidden_1": first, "bias_1": bias_1, "hidden_2": second, "bias_2": bias_2},
+        **{"output": share * last, "offset": offset, "log_sd": weights, "log_sd_0": constant},
+    }
+    as_arrays = {k: t.detach().numpy() if isinstance(t, torch.Tensor) else t for k, t in layers.items()}
+    return {k: np.ascontiguousarray(t, dtype=np.float32) for k, t in as_arrays.items()}
 
 
 def ablation(
@@ -233,39 +226,6 @@ def _neutral_spread(renders: Renders, target: np.ndarray, weights: np.ndarray) -
     subject = renders.subject[rows]
     spread = np.std([psi[subject == s].mean(axis=0) for s in np.unique(subject)], axis=0)
     return ((spread + ICT53.mirror(spread[None])[0]) / 2).astype(np.float32)
-
-
-def real_examples(regressor: ExpressionRegressor) -> Examples:
-    """The real clips against each clip's estimated neutral; psi holds MediaPipe's own blendshapes, their low taken off.
-
-    Detections are kept in the cache folder.
-    """
-    cached = data_dir() / "derived" / "real-clips.safetensors"
-    if not cached.is_file():
-        files = [f.path for f in manifest.load_manifest()[REAL_ENTRY].files]
-        clips = [p for p in files if p.endswith((".mkv", ".gif")) and p not in _WITHOUT_ONE_FACE]
-        landmarks, shapes, clip = [], [], []
-        with Landmarker(blendshapes=True) as landmarker:
-            for number, name in enumerate(clips):
-                for frame in decode(manifest.locate(REAL_ENTRY, name)):
-                    found = landmarker.detect(frame.rgb)
-                    if found.landmarks is not None:
-                        landmarks.append(found.landmarks)
-                        shapes.append(found.blendshapes)
-                        clip.append(number)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {"landmarks": np.stack(landmarks), "blendshapes": np.stack(shapes), "clip": np.array(clip)}
-        staged = cached.with_suffix(".part")
-        save_file(arrays, staged)
-        staged.replace(cached)
-    kept = load_file(cached)
-    x = align(kept["landmarks"], regressor.neutral).points.reshape(len(kept["clip"]), -1)
-    psi = to_ict53(kept["blendshapes"], blendshape_names())
-    for number in np.unique(kept["clip"]):
-        rows = kept["clip"] == number
-        x[rows] -= regressor.estimate_neutral(kept["landmarks"][rows]).reshape(-1)
-        psi[rows] -= np.quantile(psi[rows], 0.1, axis=0).astype(np.float32)
-    return Examples(x, psi, kept["clip"], np.zeros(len(x), bool))
 
 
 def noise_model(psi: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -14,6 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from dfe_lib.errors import InputError
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -91,16 +95,16 @@ def frames(path: str | Path) -> Iterator[Frame]:
             raise InputError(f"{path} holds a video stream without a single frame; re-export it")
 
 
-def ahead(pictures: Iterator[Frame]) -> Iterator[Frame]:
-    """The same frames, each decoded by another thread while the one before is worked on.
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made by another thread while the one before is worked on.
 
     A fifth of the time that a frame takes goes into decoding and colours, and detection leaves a core free.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = thread.submit(next, pictures, None)
-        while (picture := coming.result()) is not None:
-            coming = thread.submit(next, pictures, None)
-            yield picture
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def _existing(path: str | Path) -> Path:
