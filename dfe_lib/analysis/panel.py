@@ -190,8 +190,9 @@ def reconstruct(codings: Sequence[Any], sources: Iterable[HeldOut]) -> Panel:
         if len(set(names)) < len(names):
             raise InputError(f"names of {kind} must differ, got {', '.join(names)}")
     codes, psi_hat = {}, {}
-    for coding in codings:
-        for source in sources:
-            codes[source.name, coding.name] = coding.encode(source.psi)
-            psi_hat[source.name, coding.name] = coding.decode(codes[source.name, coding.name])
+    with threadpool_limits(1):  # as in fit_codings
+        for coding in codings:
+            for source in sources:
+                codes[source.name, coding.name] = coding.encode(source.psi)
+                psi_hat[source.name, coding.name] = coding.decode(codes[source.name, coding.name])
     return Panel(tuple(codings), sources, codes, psi_hat)
