@@ -30,6 +30,7 @@ from dfe_lib.face.picture import Neutral, PictureRegressor
 from dfe_lib.face.regressor import NEUTRAL_SAMPLE
 from dfe_lib.face.sampling import EvenSample
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
+from dfe_lib.face.texture import CROP, crop
 from dfe_lib.face.video import Frame, ahead, probe
 from dfe_lib.face.video import frames as decode
 from dfe_lib.space import ICT53
@@ -38,6 +39,9 @@ PART = 512  # rows at a time, 3 MB of landmarks: enough to fill the matrix produ
 ESTIMATED, POPULATION = "estimated", "population"
 # What ψ was told from; the texture needs frames of a neutral face to compare with.
 PICTURE, LANDMARKS = "landmarks and registered texture", "landmarks"
+_LOOKED_AT = (
+    64  # crops at a time: the texture's directions, 4 MB of them, are not fetched anew for each frame
+)
 _POINTS = (frames.N_LANDMARKS, 3)
 _SIZE = frames.N_LANDMARKS * 3
 
@@ -241,23 +245,29 @@ def _detect(
     The latter is (m, 1434 + t): landmarks and texture components of an even sample of the frames, side by side.
     """
     width = _SIZE + regressor.texture.shape[1]
-    times, counts, sample = [], [], EvenSample(NEUTRAL_SAMPLE, (width,))
+    sample = EvenSample(NEUTRAL_SAMPLE, (width,))
+    nothing = np.full(_POINTS, np.nan, np.float32), np.zeros((CROP, CROP), np.uint8)
+    times, counts = [], []
 
     def detected() -> Iterator[tuple[Frame, np.ndarray, Detection]]:
         for picture in pictures:
             rgb = picture.rgb[:, ::-1] if mirrored else picture.rgb
             yield picture, rgb, landmarker.detect(rgb)
 
-    for picture, rgb, found in ahead(detected()):
-        times.append(picture.time_s)
-        counts.append(found.n_faces)
-        face = np.full(width, np.nan, np.float32)
-        if found.landmarks is not None:
-            face[:_SIZE] = found.landmarks.reshape(-1)
-            face[_SIZE:] = regressor.look(rgb, found.landmarks)
-            if seconds is None or seconds[0] <= picture.time_s <= seconds[1]:
-                sample.add(face)
-        kept.write(face)
+    def seen() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for picture, rgb, found in ahead(detected()):
+            times.append(picture.time_s)
+            counts.append(found.n_faces)
+            yield nothing if found.landmarks is None else (found.landmarks, crop(rgb, found.landmarks))
+
+    faces = seen()
+    while part := list(islice(faces, _LOOKED_AT)):
+        landmarks, crops = (np.stack(values) for values in zip(*part, strict=True))
+        rows = np.hstack([landmarks.reshape(len(part), _SIZE), regressor.looks(crops, landmarks)])
+        kept.write(rows)
+        for time_s, row in zip(times[-len(part) :], rows, strict=True):
+            if np.isfinite(row[0]) and (seconds is None or seconds[0] <= time_s <= seconds[1]):
+                sample.add(row)
     return np.array(times), np.array(counts, np.int8), sample.rows()
 
 

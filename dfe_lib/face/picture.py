@@ -25,7 +25,7 @@ from dfe_lib.face.regressor import (
     forward,
     layer_shapes,
 )
-from dfe_lib.face.texture import TexturePoints, crop
+from dfe_lib.face.texture import TexturePoints
 from dfe_lib.frames import N_LANDMARKS
 from dfe_lib.space import ICT53
 
@@ -80,17 +80,18 @@ class PictureRegressor:
         """
         return _shipped() if path is None else _read(path)
 
-    def look(self, rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """(t,) float32 texture components of one face; they tell people apart, so they are never written to a table.
+    def looks(self, crops: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Texture components of faces. They tell people apart, so they are never written to a table.
 
         Parameters
         ----------
-        rgb : (H, W, 3) uint8. landmarks : (478, 3) px, of that picture.
-        """
-        return self.looks(crop(rgb, landmarks)[None], landmarks[None])[0]
+        crops : (n, 96, 96) uint8, of :func:`dfe_lib.face.texture.crop`.
+        landmarks : (n, 478, 3) px, of the pictures.
 
-    def looks(self, crops: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """(n, t) float32 of crops (n, 96, 96) uint8 and their landmarks (n, 478, 3) px; NaN where these are NaN."""
+        Returns
+        -------
+        (n, t) float32; NaN where the landmarks are NaN.
+        """
         out = np.full((len(landmarks), self.texture.shape[1]), np.nan, np.float32)
         seen = np.isfinite(landmarks[:, 0, 0])
         out[seen] = self.points.read(crops[seen], landmarks[seen]) @ self.texture
@@ -103,7 +104,7 @@ class PictureRegressor:
 
         Parameters
         ----------
-        landmarks : (m, 478, 3) px. looks : (m, t) of :meth:`look`. Rows with NaN are left out.
+        landmarks : (m, 478, 3) px. looks : (m, t) of :meth:`looks`. Rows with NaN are left out.
         marked : (m,) bool, frames known to be neutral; see :meth:`ExpressionRegressor.estimate_neutral`.
         """
         landmarks = check_landmarks(landmarks)
@@ -130,7 +131,7 @@ class PictureRegressor:
 
         Parameters
         ----------
-        landmarks : (n, 478, 3) px; rows with NaN give NaN. looks : (n, t) of :meth:`look`.
+        landmarks : (n, 478, 3) px; rows with NaN give NaN. looks : (n, t) of :meth:`looks`.
         neutral : of :meth:`estimate_neutral`. Without texture in it ψ is that of the landmarks alone.
         """
         if neutral.look is None:
