@@ -334,7 +334,7 @@ def test_the_shipped_tokenizer_holds_what_its_card_says():
     figures = tokenizer.card["figures"]
     assert tokenizer.bits_per_frame == 48 and tokenizer.card["made_from"].startswith("Simulated: ")
     assert figures["unused_codes"] == 0
-    assert figures["perplexity"][0] >= 0.65 * tokenizer.codes_per_stage
+    assert figures["perplexity"][0] >= 0.7 * tokenizer.codes_per_stage
     for kind, psi in simulated_frames(N_HELD_OUT, seed=1).items():
         psi = psi[:2000]
         error = rms(psi, tokenizer.decode(tokenizer.encode(psi)))

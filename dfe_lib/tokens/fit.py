@@ -180,11 +180,10 @@ class Run:
         if math.isfinite(parts["loss"]):
             # Codes change fast at first, and old ones mislead.
             self.sums.memory = c.memory * (0.2 + 0.8 * epoch / self.epochs["refine"])
-            # What is reported is the mean length of the error, not of its square. One over the length would lower
-            # that alone (iteratively reweighted least squares), but at the cost of the noisiest kind of frames: its
-            # root lies between, and few frames that are far off rule no longer.
+            # What is reported is the mean length of the error, not of its square: weighed by one over the length,
+            # as in iteratively reweighted least squares, so that few frames that are far off rule no longer.
             length, rms = missed.norm(dim=1), parts["reconstruction"] ** 0.5
-            weight = (rms / length.clamp_min(NEAR * rms + 1e-12)).sqrt()
+            weight = rms / length.clamp_min(NEAR * rms + 1e-12)
             self.sums.add(x, codes, codebook, gains, self.team, weight)
             wanted = self.penalties if any(self.penalties.weights) else None
             quantizer.assign(*self.sums.refit(codebook, gains, wanted))

@@ -55,7 +55,7 @@ class TrainingConfig(ModelConfig):
     memory: int = 61_440  # frames that refining remembers at its end, 15 batches; a fifth of it at the start
     # How much refining prefers rare codes at the first stage, mm² per log of their use. 0.15 in place of 0.08 brought
     # four more codes into even use there and cost half a per cent of error.
-    even: float = 0.1
+    even: float = 0.06
     patience: int = 4  # refine epochs without a new best held-out error before the phase ends
     start_frames: int = 16384  # 64 frames a code for k-means
     device: str = "auto"  # CUDA, else MPS, else CPU
