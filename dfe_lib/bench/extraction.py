@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dfe_lib.bench.timing import best
+from dfe_lib.bench.timing import best, in_new_process
 
 MINUTES = (1, 5)  # of clip: memory that grows with length shows between the two
 REORDER = 3  # frames: more than H.264 holds back here
 _PEAK = """
-import resource, sys
+import sys
+from dfe_lib.bench.timing import peak_mb
 from dfe_lib.face import extract_to
 extract_to(sys.argv[1], sys.argv[2])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_mb())
 """
 
 
@@ -149,12 +148,5 @@ def looped(clip: Path, seconds: float, target: Path) -> Path:
 
 
 def peak_memory(clip: Path) -> float:
-    """Largest resident memory in MB of a fresh process that extracts ``clip`` (Unix; elsewhere not a number)."""
-    if sys.platform == "win32":
-        return float("nan")
-    target = clip.with_suffix(".parquet")
-    done = subprocess.run(
-        [sys.executable, "-c", _PEAK, clip, target], check=True, capture_output=True, text=True
-    )
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kB here
-    return int(done.stdout.split()[-1]) / unit
+    """Largest resident memory in MB of a fresh process that extracts ``clip``."""
+    return in_new_process(_PEAK, clip, clip.with_suffix(".parquet"))[0]
