@@ -6,7 +6,7 @@ author put in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ class Comparison:
     source : ``simulated``, ``embedded``, ``open`` or ``gated``.
     dfe, value : the two figures; NaN where the other was not measured.
     lower_is_better : sense of the measure.
-    p : Holm-adjusted p-value of the difference; NaN where the measure has no test (an error over all frames).
+    p : Holm-adjusted p-value of the difference; NaN where the measure has no test.
     resolution : without a p-value, differences up to this size say nothing, in units of the measure.
     """
 
@@ -58,34 +58,33 @@ class Comparison:
 
 
 def fidelity_comparisons(
-    precise: str, wide: str, budget: pd.DataFrame, outside: pd.DataFrame, sources: Mapping[str, str]
+    precise: str,
+    wide: str,
+    error: pd.DataFrame,
+    outside: pd.DataFrame,
+    tests: tuple[pd.DataFrame, pd.DataFrame],
 ) -> list[Comparison]:
-    """Comparisons of precision and of variety at equal bits.
+    """Comparisons of precision and of variety at equal bits, each with the paired test over people.
 
     Parameters
     ----------
     precise, wide : names of the two claims.
-    budget : as of :func:`dfe_lib.analysis.comparison.error_table`; codings below 40 bits are left out.
+    error : ``data, source, coding, bits, rms_mm``; codings below 40 bits are left out.
     outside : ``data, coding, of_that_reproduced``: how much of what FACS cannot say each coding brings back.
-    sources : data → source.
+    tests : of the one and the other, as of :func:`dfe_lib.analysis.comparison.against`: ``data, other, p_holm``. With
+        too few people for a test p is 1, and nothing is shown.
     """
+    p_error, p_outside = (t.set_index(["data", "other"])["p_holm"].fillna(1.0) for t in tests)
     rows = []
-    for data, part in budget[budget["bits"] > 40].groupby("data", sort=False):
-        error = part.set_index("coding")["rms_mm"]
+    for (data, source), part in error[error["bits"] > 40].groupby(["data", "source"], sort=False):
+        mm = part.set_index("coding")["rms_mm"]
         back = outside[outside["data"] == data].set_index("coding")["of_that_reproduced"]
-        for other in error.index.drop("DFE"):
-            where = {"data": data, "source": sources[data], "other": other}
-            rows.append(
-                Comparison(
-                    precise,
-                    "RMS error (mm)",
-                    dfe=error["DFE"],
-                    value=error[other],
-                    lower_is_better=True,
-                    **where,
-                )
-            )
-            rows.append(Comparison(wide, "share outside FACS", dfe=back["DFE"], value=back[other], **where))
+        for other in mm.index.drop("DFE"):
+            at, where = (data, other), {"data": data, "source": source, "other": other}
+            pair = {"dfe": mm["DFE"], "value": mm[other], "lower_is_better": True, "p": p_error[at]}
+            rows.append(Comparison(precise, "RMS error (mm)", **pair, **where))
+            pair = {"dfe": back["DFE"], "value": back[other], "p": p_outside[at]}
+            rows.append(Comparison(wide, "share outside FACS", **pair, **where))
     return rows
 
 
