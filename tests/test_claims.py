@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfe_lib.analysis.claims import Comparison, comparison_table, fidelity_comparisons, verdicts
+from dfe_lib.analysis.claims import TOO_FEW, Comparison, comparison_table, fidelity_comparisons, verdicts
 from dfe_lib.errors import InputError
 
 
@@ -63,12 +63,13 @@ def test_precision_counts_only_where_a_test_over_people_shows_it():
     error = pd.DataFrame({"data": data, "source": "open", "coding": coding, "bits": [48, 48, 8, 48, 48]})
     error["rms_mm"] = [0.2, 0.3, 0.1, 0.2, 0.9]
     outside = pd.DataFrame({"data": data, "coding": coding, "of_that_reproduced": [0.9, 0.8, 0.0, 0.9, 0.1]})
-    shown = pd.DataFrame({"data": ["actors", "tracks"], "other": "PCA", "p_holm": [0.001, np.nan]})
+    shown = pd.DataFrame({"data": ["actors", "tracks"], "other": "PCA", "p_holm": [0.001, 1.0]})
+    shown["outcome"] = ["ahead", TOO_FEW]
     not_shown = shown.assign(p_holm=[0.3, 1.0])
     rows = fidelity_comparisons("precise", "wide", error, outside, (shown, not_shown))
     assert [(r.claim, r.data, r.outcome) for r in rows] == [
         ("precise", "actors", "ahead"),
         ("wide", "actors", "no difference shown"),
-        ("precise", "tracks", "no difference shown"),
-        ("wide", "tracks", "no difference shown"),
+        ("precise", "tracks", "not tested"),
+        ("wide", "tracks", "not tested"),
     ]

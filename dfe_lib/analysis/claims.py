@@ -17,6 +17,7 @@ from dfe_lib.errors import InputError, choices
 
 AHEAD, BEHIND, EQUAL = "ahead", "behind", "no difference shown"
 HOLDS, FAILS, MIXED, OPEN = "holds here", "does not hold here", "mixed here", "open: no difference shown here"
+TOO_FEW = "too few units to say"  # of a paired test over people or recordings
 UNDECIDED, UNTESTED = "not decided: simulated data only", "not tested"
 LEVEL = 0.05  # of the Holm-adjusted p-value
 
@@ -34,6 +35,7 @@ class Comparison:
     lower_is_better : sense of the measure.
     p : Holm-adjusted p-value of the difference; NaN where the measure has no test.
     resolution : without a p-value, differences up to this size say nothing, in units of the measure.
+    testable : False where there are too few people for any test; then it counts neither way.
     """
 
     claim: str
@@ -46,11 +48,12 @@ class Comparison:
     lower_is_better: bool = False
     p: float = np.nan
     resolution: float = 0.0
+    testable: bool = True
 
     @property
     def outcome(self) -> str:
         """``ahead``, ``behind``, ``no difference shown`` or ``not tested``, from DFE's side."""
-        if not np.isfinite([self.dfe, self.value]).all():
+        if not self.testable or not np.isfinite([self.dfe, self.value]).all():
             return UNTESTED
         gain = (self.value - self.dfe) * (1 if self.lower_is_better else -1)
         shown = self.p < LEVEL if np.isfinite(self.p) else abs(gain) > self.resolution
@@ -71,21 +74,27 @@ def fidelity_comparisons(
     precise, wide : names of the two claims.
     error : ``data, source, coding, bits, rms_mm``; codings below 40 bits are left out.
     outside : ``data, coding, of_that_reproduced``: how much of what FACS cannot say each coding brings back.
-    tests : of the one and the other, as of :func:`dfe_lib.analysis.comparison.against`: ``data, other, p_holm``. With
-        too few people for a test p is 1, and nothing is shown.
+    tests : of the one and the other, as of :func:`dfe_lib.analysis.comparison.against`: ``data, other, p_holm,
+        outcome``.
     """
-    p_error, p_outside = (t.set_index(["data", "other"])["p_holm"].fillna(1.0) for t in tests)
+    on_error, on_outside = (t.set_index(["data", "other"]) for t in tests)
     rows = []
     for (data, source), part in error[error["bits"] > 40].groupby(["data", "source"], sort=False):
         mm = part.set_index("coding")["rms_mm"]
         back = outside[outside["data"] == data].set_index("coding")["of_that_reproduced"]
         for other in mm.index.drop("DFE"):
             at, where = (data, other), {"data": data, "source": source, "other": other}
-            pair = {"dfe": mm["DFE"], "value": mm[other], "lower_is_better": True, "p": p_error[at]}
-            rows.append(Comparison(precise, "RMS error (mm)", **pair, **where))
-            pair = {"dfe": back["DFE"], "value": back[other], "p": p_outside[at]}
-            rows.append(Comparison(wide, "share outside FACS", **pair, **where))
+            pair = {"dfe": mm["DFE"], "value": mm[other], "lower_is_better": True}
+            rows.append(Comparison(precise, "RMS error (mm)", **pair, **_tested(on_error.loc[at]), **where))
+            pair = {"dfe": back["DFE"], "value": back[other]}
+            rows.append(
+                Comparison(wide, "share outside FACS", **pair, **_tested(on_outside.loc[at]), **where)
+            )
     return rows
+
+
+def _tested(row: pd.Series) -> dict:
+    return {"p": row["p_holm"], "testable": row["outcome"] != TOO_FEW}
 
 
 def prediction_comparisons(claim: str, scores: pd.DataFrame, source: str) -> list[Comparison]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dfe_lib.analysis import surface
 from dfe_lib.analysis.beyond import beyond, reproduced_terms
-from dfe_lib.analysis.claims import AHEAD, BEHIND, EQUAL
+from dfe_lib.analysis.claims import AHEAD, BEHIND, EQUAL, TOO_FEW
 from dfe_lib.analysis.coverage import coverage_curve
 from dfe_lib.analysis.panel import Panel
 from dfe_lib.analysis.sources import HeldOut
@@ -26,7 +26,6 @@ from dfe_lib.analysis.statistics import (
 )
 from dfe_lib.space import ICT53
 
-TOO_FEW = "too few units to say"
 Terms = Callable[[HeldOut, str], np.ndarray]  # (source, coding name) → (n, 2) terms of a ratio
 
 
