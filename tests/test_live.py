@@ -85,3 +85,10 @@ def test_an_even_sample_is_bounded_and_even():
     kept = sample.rows()[:, 0, 0]
     assert kept[0] == 0 and set(np.diff(kept)) == {16.0} and kept[-1] >= 5000 - 16
     assert EvenSample(3).rows().shape == (0, 478, 3)
+
+
+def test_a_sample_keeps_its_rows_and_not_what_they_were_cut_from():
+    sample, block = EvenSample(4, shape=(2,)), np.zeros((64, 2), np.float32)
+    sample.add(block[0])
+    block[:] = 7
+    assert (sample.rows() == 0).all() and all(row.base is None for row in sample._kept)

@@ -33,7 +33,7 @@ class EvenSample:
     def add(self, row: np.ndarray) -> None:
         """Let one row pass, and keep it if it is its turn."""
         if self.passed % self._stride == 0:
-            self._kept.append(row)
+            self._kept.append(np.array(row))  # a copy: a view would keep all that it was cut from
             if len(self._kept) > self.size:
                 self._kept = self._kept[::2]
                 self._stride *= 2
