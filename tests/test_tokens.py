@@ -390,3 +390,18 @@ def test_ablations_over_seeds(data):
     kinds = ablation.sharing(data[0], data[1], config, [0])
     assert kinds["templates"].tolist() == [24, 72]
     assert kinds["greedy"].iloc[1] < kinds["greedy"].iloc[0]
+
+
+def test_a_codebook_of_one_code_is_refused_and_says_the_least():
+    from dfe_lib.tokens.model import ModelConfig
+
+    with pytest.raises(ConfigError, match="codes"):
+        ModelConfig(codes=1)
+
+
+@pytest.mark.parametrize("method", ["encoder", "greedy", "beam"])
+def test_constant_frames_get_one_and_the_same_code(method):
+    frame = sample_displays(1, np.random.default_rng(5))
+    for constant in (np.repeat(frame, 50, axis=0), np.zeros((50, 53), np.float32)):
+        codes = Tokenizer.load().encode(constant, method=method)
+        assert (codes == codes[0]).all() and np.isfinite(Tokenizer.load().decode(codes)).all()

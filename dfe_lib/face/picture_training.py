@@ -25,7 +25,7 @@ from dfe_lib.face.training import (
 
 @dataclass(frozen=True)
 class PictureConfig(RegressorConfig):
-    """What differs from the landmark regressor. Chosen on held-out renders and on the steadiness of real faces."""
+    """What differs from the landmark regressor. Chosen on the held-out renders and real clips it is measured on."""
 
     pairs: int = 288
     noise: float = 1.0  # real faces came out steadier than with 0.5, renders as good
