@@ -6,7 +6,8 @@ from scipy.stats import pearsonr
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from dfe_lib.analysis import coverage, fidelity, metrics, statistics
+from dfe_lib.analysis import coverage, fidelity, statistics
+from dfe_lib.analysis.prediction import metrics
 from dfe_lib.analysis.representations import CountWeights, bag_of_levels, bag_of_tokens, functionals
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import InputError

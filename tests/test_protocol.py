@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfe_lib.analysis.controls import label_permutation, leakage
-from dfe_lib.analysis.metrics import DEPRESSION, DEPRESSION_SCORE, PERSONALITY, STRESS, Task
-from dfe_lib.analysis.model import check_apart, grouped_splits, permute_labels, prepare
-from dfe_lib.analysis.protocol import CONSTANT, SHUFFLED, evaluate
+from dfe_lib.analysis.prediction.controls import label_permutation, leakage
+from dfe_lib.analysis.prediction.metrics import DEPRESSION, DEPRESSION_SCORE, PERSONALITY, STRESS, Task
+from dfe_lib.analysis.prediction.model import check_apart, grouped_splits, permute_labels, prepare
+from dfe_lib.analysis.prediction.protocol import CONSTANT, SHUFFLED, evaluate
 from dfe_lib.errors import InputError
 
 SUBJECTS, TAKES = 24, 3

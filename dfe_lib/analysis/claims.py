@@ -102,7 +102,7 @@ def prediction_comparisons(claim: str, scores: pd.DataFrame, source: str) -> lis
 
     Parameters
     ----------
-    scores : table of :class:`dfe_lib.analysis.protocol.Outcome`.
+    scores : table of :class:`dfe_lib.analysis.prediction.protocol.Outcome`.
     source : where the cohort is from. A method without a value was not measured.
     """
     primary = scores[scores["primary"] & (scores["target"] == scores["target"].iloc[0])].set_index("method")

@@ -17,7 +17,7 @@ def bag_of_tokens(
     """How often each token occurs in each recording.
 
     Only counts: weights such as IDF depend on the other recordings and must be learnt inside a training fold
-    (:class:`CountWeights`, which :func:`dfe_lib.analysis.protocol.evaluate` applies to every table of
+    (:class:`CountWeights`, which :func:`dfe_lib.analysis.prediction.protocol.evaluate` applies to every table of
     integers).
 
     Parameters

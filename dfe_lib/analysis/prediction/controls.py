@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold
 
-from dfe_lib.analysis.inputs import feature_matrix, label_matrix, subject_groups
-from dfe_lib.analysis.metrics import STRESS, Task
-from dfe_lib.analysis.model import cross_validate, fold_of, grouped_splits, permute_labels, prepare
-from dfe_lib.analysis.protocol import score_table
+from dfe_lib.analysis.prediction.inputs import feature_matrix, label_matrix, subject_groups
+from dfe_lib.analysis.prediction.metrics import STRESS, Task
+from dfe_lib.analysis.prediction.model import cross_validate, fold_of, grouped_splits, permute_labels, prepare
+from dfe_lib.analysis.prediction.protocol import score_table
 from dfe_lib.errors import InputError
 
 

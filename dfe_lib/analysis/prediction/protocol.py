@@ -2,7 +2,7 @@
 
 Nested cross-validation: outer folds hold out subjects, inner folds of the training subjects choose the
 penalty. Weights, imputation and scaling are learnt on training recordings only. There is no option to split
-at random; :func:`dfe_lib.analysis.controls.leakage` shows what that would be worth.
+at random; :func:`dfe_lib.analysis.prediction.controls.leakage` shows what that would be worth.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dfe_lib.analysis import metrics as m
-from dfe_lib.analysis.inputs import check_classes, feature_matrix, label_matrix, subject_groups
-from dfe_lib.analysis.metrics import METRICS, Task
-from dfe_lib.analysis.model import (
+from dfe_lib.analysis.prediction import metrics as m
+from dfe_lib.analysis.prediction.inputs import check_classes, feature_matrix, label_matrix, subject_groups
+from dfe_lib.analysis.prediction.metrics import METRICS, Task
+from dfe_lib.analysis.prediction.model import (
     constant_predictions,
     cross_validate,
     fold_of,

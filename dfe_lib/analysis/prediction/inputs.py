@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dfe_lib.analysis.metrics import Task
+from dfe_lib.analysis.prediction.metrics import Task
 from dfe_lib.errors import InputError
 
 

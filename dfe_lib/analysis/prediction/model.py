@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from dfe_lib.analysis import metrics as m
-from dfe_lib.analysis.metrics import METRICS, Task
+from dfe_lib.analysis.prediction import metrics as m
+from dfe_lib.analysis.prediction.metrics import METRICS, Task
 from dfe_lib.analysis.representations import CountWeights
 from dfe_lib.errors import InputError
 
