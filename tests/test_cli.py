@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dfe_lib import cli, frames
-from dfe_lib.errors import AssetError
+from dfe_lib.errors import AssetError, InputError
 from dfe_lib.space import ICT53
 
 
@@ -92,7 +92,7 @@ def test_an_unknown_option_is_a_usage_error(dfe):
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["dfe", "--debug", "extract", "a.mp4", "--out", str(tmp_path)])
-    with pytest.raises(cli.InputError):
+    with pytest.raises(InputError):
         cli.main()
 
 

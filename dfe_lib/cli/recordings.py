@@ -1,0 +1,154 @@
+"""Recordings to tables: ``dfe extract``, ``dfe import``, ``dfe encode``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfe_lib.cli.say import Out, complain, finish_batch, targets_of
+from dfe_lib.errors import DFEError, InputError
+
+
+def extract(
+    clips: Annotated[list[Path], typer.Argument(help="Videos or photographs.", show_default=False)],
+    out: Out,
+    neutral: Annotated[
+        str,
+        typer.Option(
+            help="What zero means: 'estimated' from each recording, the seconds of a neutral face like '0-1.5', or "
+            "'population' (everybody's mean face)."
+        ),
+    ] = "estimated",
+    mirrored: Annotated[
+        bool,
+        typer.Option(
+            "--mirrored",
+            help="The clips are mirror images (selfie cameras): mirrored back, left is the subject's own left.",
+        ),
+    ] = False,
+    smooth: Annotated[
+        str | None,
+        typer.Option(help="kalman or one-euro: smooth the coefficients; as measured by default."),
+    ] = None,
+) -> None:
+    """Video to frame tables: landmarks, head pose and expression coefficients of every frame."""
+    targets = targets_of(clips, out)
+    from dfe_lib.face.extract import extract_many, extract_to
+
+    options = {"neutral": neutral, "mirrored": mirrored, "smooth": smooth, "progress": sys.stderr.isatty()}
+    if len(clips) == 1:
+        _say_extracted(extract_to(clips[0], targets[0], **options))
+        return
+    failures = []
+    for outcome in extract_many(clips, out, **options):
+        if outcome.error is not None:
+            failures.append(outcome.error)
+            complain(outcome.error)
+            continue
+        _say_extracted(outcome)
+    finish_batch(failures, len(clips))
+
+
+def import_(
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Result folders or files of the tool.", show_default=False)
+    ],
+    tool: Annotated[
+        str,
+        typer.Option("--from", help="emoca, deca, smirk, openface, pyfeat or arkit.", show_default=False),
+    ],
+    out: Out,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            help="Which ψ. emoca, deca: flame53 (default), flame50. smirk: flame55, flame53, flame50. "
+            "openface: openface34 (p_0 to p_33), openface204 (3-D landmarks)."
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Frames per second, for emoca, deca, smirk and pyfeat; without it time_s counts frames."
+        ),
+    ] = None,
+    flame: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your own FLAME 2020 file (generic_model.pkl or .npz); it makes lengths mm. Nothing in it is run."
+        ),
+    ] = None,
+) -> None:
+    """What another 3DMM tool has written to frame tables; each input is one recording."""
+    targets = targets_of(inputs, out)
+    from dfe_lib import frames
+    from dfe_lib.data.adapters.flame import load_flame
+    from dfe_lib.face.importers import import_table
+
+    model = None if flame is None else load_flame(flame)
+    failures = []
+    for path, target in zip(inputs, targets, strict=True):
+        try:
+            table = import_table(path, tool, space, fps, model)
+            written = frames.write(table, target)
+        except InputError as error:
+            if len(inputs) == 1:
+                raise
+            failures.append(error)
+            complain(error)
+            continue
+        counted = ", time_s counts frames" if table.attrs.get("fps", 0) is None else ""
+        print(
+            f"{written}: {len(table)} frames, {int(table['detected'].sum())} with a face, "
+            f"space {table.attrs['space']}{counted}"
+        )
+    finish_batch(failures, len(inputs))
+
+
+def encode(
+    tables: Annotated[
+        list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables with psi_ columns.")
+    ],
+    out: Out,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Folder of a tokenizer; the shipped one by default.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="encoder, greedy or beam.")] = "beam",
+) -> None:
+    """Frame tables to tokens: adds one token column per stage; -1 where no face was found."""
+    targets = targets_of(tables, out)
+    import numpy as np
+
+    from dfe_lib import frames
+    from dfe_lib.space import space_of
+    from dfe_lib.tokens import Tokenizer
+
+    coding, failures = None, []
+    for path, target in zip(tables, targets, strict=True):
+        try:
+            table = frames.read(path, needs=["psi_"])
+            space = space_of(table.attrs, str(path))
+            if coding is None or coding.space.name != space.name:
+                coding = Tokenizer.load(tokenizer, space)
+            psi = frames.psi(table, coding.space.names)
+            seen = np.isfinite(psi).all(axis=1)
+            codes = np.full((len(table), len(coding.gains)), -1, np.int16)
+            if seen.any():
+                codes[seen] = coding.encode(psi[seen], method=method)
+            written = frames.write(frames.with_tokens(table, codes), target)
+        except DFEError as error:
+            if len(tables) == 1:
+                raise
+            failures.append(error)
+            complain(error)
+            continue
+        print(f"{written}: {int(seen.sum())} of {len(table)} frames encoded, {codes.shape[1]} tokens a frame")
+    finish_batch(failures, len(tables))
+
+
+def _say_extracted(done) -> None:
+    print(
+        f"{done.table}: {done.n_frames} frames, {done.n_detected} with a face, {done.frames_per_second:.1f} frames/s"
+    )
