@@ -7,12 +7,12 @@ import pytest
 
 from dfe_lib import frames
 from dfe_lib.analysis.representations import functionals
-from dfe_lib.analysis.rows import coding_features
+from dfe_lib.analysis.representations.rows import coding_features
 from dfe_lib.codings import PCA
 from dfe_lib.codings.facs import au_basis
 from dfe_lib.data.cohort import read_cohort
 from dfe_lib.data.displays import SYNERGIES, sample_displays
-from dfe_lib.data.simulator import (
+from dfe_lib.data.simulation import (
     EFFECTS,
     PAIRS,
     RATES,

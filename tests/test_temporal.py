@@ -6,7 +6,7 @@ import pytest
 from dfe_lib import frames
 from dfe_lib.data.adapters.arkit import ENTRY, read_range_of_motion
 from dfe_lib.data.manifest import available
-from dfe_lib.data.simulator import ExtractionNoise
+from dfe_lib.data.simulation import ExtractionNoise
 from dfe_lib.errors import ConfigError, InputError
 from dfe_lib.face.dynamics import compare, dynamics
 from dfe_lib.face.temporal import METHODS, Kalman, OneEuro, smooth, smooth_psi

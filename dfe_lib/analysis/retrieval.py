@@ -12,7 +12,7 @@ import pandas as pd
 from dfe_lib.analysis.comparison import outcome, with_ones
 from dfe_lib.analysis.statistics import holm, mean_interval, paired_difference, ratio
 from dfe_lib.data.displays import sample_displays
-from dfe_lib.data.simulator import ExtractionNoise
+from dfe_lib.data.simulation import ExtractionNoise
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 

@@ -19,7 +19,7 @@ from dfe_lib.data.adapters.pyfeat import News, read_news
 from dfe_lib.data.cohort import read_recordings
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.data.manifest import available
-from dfe_lib.data.simulator import CohortConfig, ExtractionNoise, simulate_cohort
+from dfe_lib.data.simulation import CohortConfig, ExtractionNoise, simulate_cohort
 from dfe_lib.data.tracks import shipped_tracks
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ICT53, space_of
@@ -117,7 +117,7 @@ def simulated_cohort(subjects: int, seed: int) -> HeldOut:
     table = cohort.frames.merge(cohort.recordings, on="recording")
     psi, table = _detected(table)
     depressed = np.where(table["depressed"] == 1, "simulated PHQ ≥ 10", "simulated PHQ < 10")
-    what = f"a cohort of {subjects} simulated people (dfe_lib.data.simulator); nobody has learnt from them"
+    what = f"a cohort of {subjects} simulated people (dfe_lib.data.simulation); nobody has learnt from them"
     return HeldOut(
         "simulated cohort", "simulated", what, psi, table["subject"].to_numpy(str), "subject", depressed
     )

@@ -15,7 +15,7 @@ from dfe_lib.bench.peers import Faiss
 from dfe_lib.bench.timing import threads
 from dfe_lib.codings import PCA
 from dfe_lib.data import manifest
-from dfe_lib.data.simulator import ExtractionNoise
+from dfe_lib.data.simulation import ExtractionNoise
 from dfe_lib.space import ICT53
 from dfe_lib.tokens import Tokenizer
 from dfe_lib.tokens.build import held_out_frames, training_frames

@@ -11,7 +11,7 @@ import torch
 from dfe_lib.codings import PCA
 from dfe_lib.data.adapters.arkit import read_range_of_motion
 from dfe_lib.data.displays import sample_displays
-from dfe_lib.data.simulator import CohortConfig, ExtractionNoise, simulate_cohort
+from dfe_lib.data.simulation import CohortConfig, ExtractionNoise, simulate_cohort
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.frames import psi as psi_of
 from dfe_lib.space import ICT53
@@ -106,7 +106,7 @@ def build_default(folder: Path, seed: int = 0) -> dict:
     tokenizer.card = {
         "what": f"Default tokenizer of space {ICT53.name}: {config.stages} tokens of {config.codes} a frame.",
         "made_from": f"Simulated: {N_TRAIN} random displays (dfe_lib/data/displays.py), {N_TRAIN} frames of a "
-        "simulated cohort with the measured gain and noise of the extraction (dfe_lib/data/simulator.py), and "
+        "simulated cohort with the measured gain and noise of the extraction (dfe_lib/data/simulation), and "
         f"{N_TRAIN // 2} of talking people with {CALM} of that noise. Open: two thirds of the takes of "
         f"arkit-range-of-motion ({len(range_of_motion()[0])} ARKit frames of one person; github.com/alexdjulin, "
         "MIT). "
