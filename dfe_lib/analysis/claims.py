@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from dfe_lib.analysis.rows import DFE_BAG
+from dfe_lib.analysis.representations.rows import DFE_BAG
 from dfe_lib.errors import InputError, choices
 
 AHEAD, BEHIND, EQUAL = "ahead", "behind", "no difference shown"

@@ -1,4 +1,4 @@
-"""From frames to one vector per recording: counts of tokens, means and deviations, weights of counts."""
+"""From frames to one vector per recording: counts of tokens, means and deviations."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
 
-from dfe_lib.errors import InputError, choices
+from dfe_lib.errors import InputError
 
 
 def bag_of_tokens(
@@ -17,7 +16,7 @@ def bag_of_tokens(
     """How often each token occurs in each recording.
 
     Only counts: weights such as IDF depend on the other recordings and must be learnt inside a training fold
-    (:class:`CountWeights`, which :func:`dfe_lib.analysis.prediction.protocol.evaluate` applies to every table of
+    (:class:`~dfe_lib.analysis.representations.weights.CountWeights`; the protocol does it for every table of
     integers).
 
     Parameters
@@ -105,33 +104,6 @@ def functionals(values: np.ndarray, recordings: Sequence[str], names: Sequence[s
     table = np.concatenate([mean, np.sqrt(sums[1] / counts)], axis=1)
     columns = [f"{n}_mean" for n in names] + [f"{n}_sd" for n in names]
     return pd.DataFrame(table, index=pd.Index(order, name="recording"), columns=columns)
-
-
-class CountWeights(TransformerMixin, BaseEstimator):
-    """Weighting of count tables, fitted on training recordings only; rows get unit length.
-
-    Parameters
-    ----------
-    scheme : ``"tfidf"`` (log(1 + count) × smoothed inverse document frequency), ``"logtf"`` or ``"tf"``.
-    """
-
-    def __init__(self, scheme: str = "tfidf"):
-        self.scheme = scheme
-
-    def fit(self, X, y=None):
-        if self.scheme not in ("tfidf", "logtf", "tf"):
-            raise InputError(f"unknown weighting: {choices(self.scheme, ['tfidf', 'logtf', 'tf'])}")
-        X = np.asarray(X, dtype=np.float64)
-        document_frequency = (X > 0).sum(axis=0)
-        smoothed = np.log((1 + len(X)) / (1 + document_frequency)) + 1
-        self.idf_ = smoothed if self.scheme == "tfidf" else np.ones(X.shape[1])
-        return self
-
-    def transform(self, X):
-        X = np.asarray(X, dtype=np.float64)
-        weighted = (X if self.scheme == "tf" else np.log1p(X)) * self.idf_
-        length = np.linalg.norm(weighted, axis=1, keepdims=True)
-        return weighted / np.where(length > 0, length, 1)
 
 
 def _by_recording(values: np.ndarray, recordings: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dfe_lib import frames
-from dfe_lib.analysis.representations import bag_of_levels, bag_of_tokens, functionals
+from dfe_lib.analysis.representations.counts import bag_of_levels, bag_of_tokens, functionals
 from dfe_lib.codings.facs import FACS, INTENSITIES
 from dfe_lib.codings.linear import PCA
 from dfe_lib.errors import InputError
