@@ -56,6 +56,7 @@ SCHEMA: dict[str, Any] = {
         "provenance",
     ],
     "properties": {
+        "status": {"enum": ["complete", "skipped"]},  # absent in results older than it: complete
         "notebook": {"type": "string", "pattern": "^[0-9]{2}_[a-z0-9_]+$"},
         "profile": {"type": "string", "minLength": 1},
         "seed": {"type": "integer"},
@@ -97,7 +98,7 @@ class Record:
         self.folder = folder
         self._started = time.perf_counter()
         self._content: dict[str, Any] = {
-            "notebook": notebook, "profile": profile, "seed": int(seed), "data": [],
+            "status": "complete", "notebook": notebook, "profile": profile, "seed": int(seed), "data": [],
             "metrics": {}, "timings": {}, "tables": [], "figures": [], "outputs": [],
         }  # fmt: skip
 
@@ -203,6 +204,23 @@ class Record:
             )
         return found
 
+    def skip(self, what: str, source: str = "gated") -> None:
+        """Stop the notebook here because its data are not at hand: metrics.json says "skipped", no cell below runs.
+
+        Parameters
+        ----------
+        what : which data, their licence and how to get them; shown in the notebook (Markdown).
+        source : kind of the data that are missing, as in :meth:`data`.
+        """
+        display(Markdown(what))
+        self._content["status"] = "skipped"
+        for kind in ("tables", "figures", "outputs"):
+            self._content[kind] = []
+        first = what.strip().splitlines()[0].translate({ord(c): None for c in "#*`>"}).strip()
+        self._content["data"] = [{"source": source, "what": first}]
+        self.close()
+        raise _Stop
+
     def close(self) -> Path:
         """Check the record and write metrics.json: complete, or not at all.
 
@@ -237,6 +255,21 @@ class Record:
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
+
+
+class _Stop(Exception):
+    """Ends a notebook early and in order, without a stack trace."""
+
+    def __str__(self) -> str:
+        return ""
+
+    def _render_traceback_(self) -> list[str]:  # what IPython shows instead
+        return ["Stopped here, as the data are not at hand. Nothing is wrong; see above."]
+
+
+_Stop.__name__ = (
+    "SystemExit"  # papermill and nbclient know an error of this name, without text, as an orderly end
+)
 
 
 def check(content: Any, source: str = "metrics.json") -> dict:

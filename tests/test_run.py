@@ -155,6 +155,32 @@ def test_a_failure_keeps_the_earlier_result_and_stops_only_its_dependants(walk):
 
 
 @pytest.mark.notebooks
+def test_a_notebook_without_its_data_stops_in_order_and_says_so(walk):
+    write_notebook(
+        walk,
+        "00_first",
+        "record.skip('**StressID** is not at hand.\\n\\nAsk its owners.')\n1 / 0",
+        (),
+        ["number.json"],
+    )
+    # Who reads from it still runs, and can ask whether there is anything to read.
+    body = "record.metric('told', results.read(record.input('00_first/metrics.json'))['status'])"
+    inputs = ["00_first/metrics.json", "00_first/number.json"]
+    write_notebook(walk, "01_second", f"from dfe_lib import results\n{body}", inputs)
+    summary, said = go(walk)
+    assert summary.ok and "00_first                 stopped" in said, said
+    content = results.read(summary.folder / "00_first" / "metrics.json")
+    assert content["status"] == "skipped" and content["metrics"] == {}
+    assert content["data"] == [{"source": "gated", "what": "StressID is not at hand."}]
+    executed = nbformat.read(summary.folder / "00_first" / "00_first.ipynb", as_version=4)
+    shown = str([c.get("outputs") for c in executed.cells])
+    assert "Ask its owners" in shown and "Nothing is wrong" in shown and "ZeroDivisionError" not in shown
+    told = results.read(summary.folder / "01_second" / "metrics.json")
+    assert told["metrics"] == {"told": "skipped"} and told["status"] == "complete"
+    assert go(walk)[0].ran == ["00_first"], "it is asked again each time: the data may have come"
+
+
+@pytest.mark.notebooks
 @pytest.mark.parametrize(
     ("body", "close", "says"),
     [

@@ -19,7 +19,7 @@ from typing import Any
 from dfe_lib import provenance, results
 from dfe_lib.errors import ConfigError, RunError
 from dfe_lib.paths import FIGURES, MANIFEST, NOTEBOOKS, PROFILES, REPOSITORY, results_dir
-from dfe_lib.runner.execute import execute, kernel, recover
+from dfe_lib.runner.execute import execute, kernel, recover, stopped
 from dfe_lib.runner.notebook import Notebook, Profile, discover, load_profile, select
 
 STAMP = "run.json"
@@ -115,7 +115,9 @@ def reproduce(
             seconds = time.perf_counter() - started
             _stamp(target, prints, values[name], seconds)
             summary.ran.append(name)
-            print(f"ran      {seconds:6.1f} s  ({reason})", file=stream, flush=True)
+            done = "stopped" if stopped(target) else "ran    "
+            why = "its data are not at hand; it says how to get them" if stopped(target) else reason
+            print(f"{done}  {seconds:6.1f} s  ({why})", file=stream, flush=True)
     return summary
 
 
@@ -149,6 +151,8 @@ def stale(notebook: Notebook, folder: Path, prints: dict[str, str]) -> str | Non
     changed = [name for name, value in prints.items() if before.get(name) != value]
     if changed:
         return f"changed: {', '.join(changed)}"
+    if stopped(folder):
+        return "its data were not at hand"
     if any(not (folder / name).exists() for name in notebook.outputs):
         return "an output is missing"
     for name, digest in written.items():
@@ -249,7 +253,7 @@ def assets_at_hand() -> list[str]:
 
 def _require_inputs(notebook: Notebook, folder: Path) -> None:
     for name in notebook.inputs:
-        if not (folder / name).exists():
+        if not (folder / name).exists() and not stopped(folder / Path(name).parts[0]):
             raise RunError(f"{notebook.name} declares the input {name}, but its notebook did not write that")
 
 
