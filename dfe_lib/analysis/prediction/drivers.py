@@ -1,0 +1,285 @@
+"""What drives a prediction: weights of the fold models, how far to trust them, and where their features occur.
+
+A weight says what the model uses, not what the label causes: of two features that say the same, either may get it, and
+one may only correct another (Haufe et al. 2014, NeuroImage). So every weight stands beside the feature's own
+correlation with the label, and beside its stability over folds and over halves of the people that share nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata, spearmanr
+
+from dfe_lib.analysis.association import token_presence
+from dfe_lib.analysis.prediction.inputs import feature_matrix, label_matrix, subject_groups
+from dfe_lib.analysis.prediction.metrics import Task
+from dfe_lib.analysis.prediction.model import (
+    PENALTIES,
+    _loss,
+    fit_predict,
+    grouped_splits,
+    permute_labels,
+    prepare,
+)
+from dfe_lib.analysis.statistics import mean_intervals
+from dfe_lib.errors import InputError, choices
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """What :func:`drivers` returns.
+
+    Attributes
+    ----------
+    table : one row per feature, the heaviest first: ``feature``; ``weight``, by how much the prediction moves when the
+        feature moves by one standard deviation (mean over folds; log odds for classes, units of the label otherwise);
+        ``low, high``, its smallest and largest value over folds; ``per_unit``, the same per unit of the feature itself
+        (NaN for counts, whose weighting is not linear); ``same_sign``, share of folds that agree with the mean's sign;
+        ``rank``, mean rank of |weight| over folds; ``alone``, the feature's own correlation with the label.
+    folds : (folds, features) weights.
+    agreement : rows ``true labels`` and ``shuffled labels``: ``between_folds`` and ``between_halves``, mean rank
+        correlation of the weights of two models, the latter (with ``low, high``: 95 % of its repetitions) of models
+        that share no person. Folds share most of their people, so noise agrees there too: the second row says how much.
+    """
+
+    table: pd.DataFrame
+    folds: pd.DataFrame
+    agreement: pd.DataFrame
+
+
+def drivers(
+    features: pd.DataFrame,
+    labels: pd.Series,
+    subjects: pd.Series,
+    task: Task,
+    seed: int = 0,
+    folds: int = 5,
+    inner_folds: int = 3,
+    halves: int = 20,
+) -> Drivers:
+    """Weights of the models that the protocol trains, in units that can be compared.
+
+    The same preparation, folds, penalties and model as :func:`dfe_lib.analysis.prediction.protocol.evaluate`; nothing
+    is fitted on a fold's test recordings.
+
+    Parameters
+    ----------
+    features : one row per recording; its columns must mean the same in every fold.
+    labels : two classes, or one number per recording.
+    halves : how often the people are split into two halves.
+
+    Raises
+    ------
+    InputError : more than two classes, or more than one target.
+
+    Examples
+    --------
+    >>> drivers(bags, labels, subjects, STRESS).table.head()   # doctest: +SKIP
+    """
+    y, targets, classes = label_matrix(labels, task)
+    if len(targets) > 1 or (classes is not None and len(classes) != 2):
+        raise InputError("drivers are those of one number or of two classes; give one label at a time")
+    groups = subject_groups(subjects, labels.index, folds)
+    data = feature_matrix("features", features, labels.index)
+    rng = np.random.default_rng(seed)
+    known = classes is not None
+    splits = grouped_splits(y, groups, folds, known, seed)
+    penalties = [_penalty(data, y, groups, train, task, inner_folds, seed) for train, _ in splits]
+    weights = np.stack(
+        [_weights(data, y, train, task, p) for (train, _), p in zip(splits, penalties, strict=True)]
+    )
+    usual = float(np.median(penalties))
+    shuffled = y[permute_labels(y, groups, rng)]
+    noise = np.stack([_weights(data, shuffled, train, task, usual) for train, _ in splits])
+    agreement = [
+        _agreement("true labels", weights, data, y, groups, task, usual, halves, seed),
+        _agreement("shuffled labels", noise, data, shuffled, groups, task, usual, halves, seed),
+    ]
+    mean = weights.mean(axis=0)
+    spread = np.nanstd(data[0], axis=0)
+    linear = not data[1]
+    alone = np.mean([_correlations(prepare(data, t, t)[0], y[t, 0]) for t, _ in splits], axis=0)
+    table = pd.DataFrame(
+        {
+            "feature": list(features.columns),
+            "weight": mean,
+            "low": weights.min(axis=0),
+            "high": weights.max(axis=0),
+            "per_unit": np.where(linear & (spread > 1e-12), mean / np.maximum(spread, 1e-12), np.nan),
+            "same_sign": (np.sign(weights) == np.sign(mean)).mean(axis=0),
+            "rank": np.stack([rankdata(-np.abs(w)) for w in weights]).mean(axis=0),
+            "alone": alone,
+        }
+    )
+    ordered = table.sort_values("weight", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+    return Drivers(ordered, pd.DataFrame(weights, columns=features.columns), pd.DataFrame(agreement))
+
+
+def occurrence(
+    codes: np.ndarray,
+    frames: pd.DataFrame,
+    recordings: pd.DataFrame,
+    group: pd.Series,
+    tokens: list[int],
+    bins: int = 8,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """When tokens occur: share of the frames of each stretch of the recording that have a token, by group.
+
+    Parameters
+    ----------
+    codes : (n, S) tokens of the frames with a face. frames : the same n rows: ``recording, time_s``.
+    recordings : ``recording, subject``. group : name of each recording's group (e.g. "stressed"), by recording.
+    bins : stretches of equal length, from a recording's first frame to its last.
+
+    Returns
+    -------
+    DataFrame with ``token, group, time_s`` (middle of the stretch, mean over recordings), ``share``, and ``low, high``:
+    95 % interval over subjects.
+    """
+    n_codes = int(max(codes.max(), *tokens)) + 1
+    present = token_presence(codes, n_codes)[:, tokens].astype(float)
+    time = frames["time_s"].to_numpy() - frames.groupby("recording")["time_s"].transform("min").to_numpy()
+    length = frames.assign(t=time).groupby("recording")["t"].transform("max").to_numpy()
+    part = np.minimum((time / np.maximum(length, 1e-9) * bins).astype(int), bins - 1)
+    subject = frames["recording"].map(recordings.set_index("recording")["subject"]).to_numpy()
+    where = frames["recording"].map(group).to_numpy()
+    rng, rows = np.random.default_rng(seed), []
+    for name in pd.unique(group):
+        for b in range(bins):
+            at = (where == name) & (part == b)
+            if not at.any():
+                continue
+            share, low, high = mean_intervals(present[at], subject[at], rng)
+            middle = float(time[at].mean())
+            rows += [
+                {
+                    "token": t,
+                    "group": name,
+                    "time_s": middle,
+                    "share": share[i],
+                    "low": low[i],
+                    "high": high[i],
+                }
+                for i, t in enumerate(tokens)
+            ]
+    return pd.DataFrame(rows)
+
+
+def companions(
+    codes: np.ndarray, frames: pd.DataFrame, events: pd.DataFrame, tokens: list[int]
+) -> pd.DataFrame:
+    """Which true displays of a simulated cohort each token goes with.
+
+    Parameters
+    ----------
+    codes, frames : as in :func:`occurrence`.
+    events : ``recording, display, onset_s, offset_s`` of the simulator.
+
+    Returns
+    -------
+    DataFrame, one row per token and display, the closest first: ``token, display``; ``during`` and ``elsewhere``, the
+    share of the frames with the token while the display is on and while it is not; ``phi``, the correlation of the two
+    over frames.
+    """
+    n_codes = int(max(codes.max(), *tokens)) + 1
+    has = token_presence(codes, n_codes)[:, tokens].astype(float)
+    names = sorted(events["display"].unique())
+    on = np.zeros((len(frames), len(names)))
+    row = {name: i for i, name in enumerate(names)}
+    clips = {name: (part.index.to_numpy(), part["time_s"].to_numpy()) for name, part in
+             frames.reset_index(drop=True).groupby("recording", sort=False)}  # fmt: skip
+    for recording, part in events.groupby("recording", sort=False):
+        if recording not in clips:
+            continue
+        at, time = clips[recording]
+        first = np.searchsorted(time, part["onset_s"].to_numpy())
+        last = np.searchsorted(time, part["offset_s"].to_numpy(), side="right")
+        for display, a, b in zip(part["display"], first, last, strict=True):
+            on[at[a:b], row[display]] = 1
+    both, n = has.T @ on, len(frames)
+    h, o = has.sum(axis=0)[:, None], on.sum(axis=0)[None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        during, elsewhere = both / o, (h - both) / (n - o)
+        phi = (both * n - h * o) / np.sqrt(h * (n - h) * o * (n - o))
+    i, j = (a.ravel() for a in np.indices(both.shape))
+    table = pd.DataFrame(
+        {"token": np.asarray(tokens)[i], "display": np.asarray(names)[j], "during": during.ravel(),
+         "elsewhere": elsewhere.ravel(), "phi": np.nan_to_num(phi).ravel(), "order": i}
+    )  # fmt: skip
+    return table.sort_values(["order", "phi"], ascending=[True, False], ignore_index=True).drop(
+        columns="order"
+    )
+
+
+def token_numbers(features: list[str]) -> list[int]:
+    """Codes of the columns ``t<code>`` of a bag of tokens.
+
+    >>> token_numbers(["t3", "t12"])
+    [3, 12]
+    """
+    wrong = [f for f in features if not (f.startswith("t") and f[1:].isdigit())]
+    if wrong:
+        raise InputError(f"not a column of a bag of tokens: {choices(wrong[0], ['t0', 't1', 't2'])}")
+    return [int(f[1:]) for f in features]
+
+
+def _penalty(
+    data, y: np.ndarray, groups: np.ndarray, train: np.ndarray, task: Task, folds: int, seed: int
+) -> float:
+    """The penalty that the protocol would choose on these rows."""
+    classes = task.kind == "classification"
+    loss = np.zeros(len(PENALTIES))
+    for inner, held in grouped_splits(y[train], groups[train], folds, classes, seed):
+        rows, test = train[inner], train[held]
+        if classes and len(np.unique(y[rows])) < len(np.unique(y)):
+            continue
+        a, b = prepare(data, rows, test)
+        loss += _loss(fit_predict(a, y[rows], b, task, PENALTIES), y[test], task)
+    return PENALTIES[int(np.argmin(loss))]
+
+
+def _weights(data, y: np.ndarray, train: np.ndarray, task: Task, penalty: float) -> np.ndarray:
+    """(d,) what one standard deviation of each feature does to the prediction of the protocol's model.
+
+    The model is asked rather than opened: its answer is linear in the prepared features (log odds for classes), so its
+    answers at the unit vectors, less that at zero, are the weights.
+    """
+    a, _ = prepare(data, train, train)
+    probe = np.vstack([np.zeros(a.shape[1]), np.eye(a.shape[1])])
+    out = fit_predict(a, y[train], probe, task, (penalty,))[0]
+    if task.kind == "classification":
+        chance = np.clip(out, 1e-15, 1)
+        out = (np.log(chance[:, -1]) - np.log(chance[:, 0]))[:, None]
+    return (out[1:, 0] - out[0, 0]) * a.std(axis=0)
+
+
+def _agreement(name, weights, data, y, groups, task, penalty, halves, seed) -> dict:
+    between = []
+    for repeat in range(halves):
+        pair = grouped_splits(y, groups, 2, task.kind == "classification", seed + 1000 + repeat)[0]
+        if task.kind == "classification" and any(len(np.unique(y[side])) < 2 for side in pair):
+            continue
+        between.append(_rank_correlation(*(_weights(data, y, side, task, penalty) for side in pair)))
+    pairs = [_rank_correlation(weights[i], weights[j]) for i in range(len(weights)) for j in range(i)]
+    low, high = np.quantile(between, [0.025, 0.975]) if between else (np.nan, np.nan)
+    return {
+        "labels": name, "between_folds": float(np.mean(pairs)),
+        "between_halves": float(np.mean(between)) if between else np.nan, "low": low, "high": high,
+    }  # fmt: skip
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    used = (a != 0) | (b != 0)  # features that never vary would agree for nothing
+    if used.sum() < 3 or not a[used].any() or not b[used].any():
+        return 0.0
+    return float(spearmanr(a[used], b[used]).statistic)
+
+
+def _correlations(a: np.ndarray, y: np.ndarray) -> np.ndarray:
+    y = y - y.mean()
+    scale = np.linalg.norm(a, axis=0) * np.linalg.norm(y)
+    return np.divide(a.T @ y, scale, out=np.zeros(a.shape[1]), where=scale > 0)
