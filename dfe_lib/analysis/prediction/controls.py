@@ -1,98 +1,130 @@
-"""Controls beside the protocol: what a leaky split is worth, whether a small table says anything."""
+"""Controls beside the protocol: what leaks are worth, and rows that know nothing of the face."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, StratifiedKFold
 
-from dfe_lib.analysis.prediction.inputs import feature_matrix, label_matrix, subject_groups
-from dfe_lib.analysis.prediction.metrics import STRESS, Task
-from dfe_lib.analysis.prediction.model import cross_validate, fold_of, grouped_splits, permute_labels, prepare
-from dfe_lib.analysis.prediction.protocol import score_table
+from dfe_lib.analysis.prediction.folds import Fold, fold_of, nested
+from dfe_lib.analysis.prediction.inputs import check_classes, label_matrix, source, subject_groups
+from dfe_lib.analysis.prediction.metrics import Task
+from dfe_lib.analysis.prediction.model import cross_validate
+from dfe_lib.analysis.prediction.permutation import LabelPermutation, label_permutation
+from dfe_lib.analysis.prediction.scores import score_table
 from dfe_lib.errors import InputError
+
+__all__ = ["LabelPermutation", "availability_only", "label_permutation", "leakage", "task_only"]
+
+OURS = "by subject"
+SCALED = "by subject, scaled on all recordings (leaks)"
+RANDOM = "at random (leaks)"
+BOTH = "at random, scaled on all recordings (leaks twice)"
 
 
 def leakage(
-    table: pd.DataFrame,
+    table,
     labels: pd.Series | pd.DataFrame,
     subjects: pd.Series,
     task: Task,
     seed: int = 0,
     folds: int = 5,
+    repeats: int = 1,
 ) -> pd.DataFrame:
-    """One model scored with subjects kept apart and with recordings split at random: the worth of leaking.
+    """The same model and folds with and without two leaks: the worth of leaking.
 
     For teaching only. Where a label belongs to the person, a random split lets the model recognise the
-    person.
+    person. Weights and scales learnt on all recordings are known to be worth little; they are here to show how little.
 
     Returns
     -------
-    DataFrame with ``split`` (``"by subject"``, ``"at random (leaks)"``), ``metric``, ``value, low, high``.
+    DataFrame with ``split`` (``"by subject"``, ``"by subject, scaled on all recordings (leaks)"``, ``"at random
+    (leaks)"``, ``"at random, scaled on all recordings (leaks twice)"``), ``metric``, ``value, low, high``: the primary
+    metric with 95 % interval over subjects, mean over ``repeats``.
     """
     y, targets, classes = label_matrix(labels, task)
     groups = subject_groups(subjects, labels.index, folds)
-    features = feature_matrix("features", table, labels.index)
-    everyone = np.arange(len(y))  # every recording its own group: what a random split assumes
-    ways = {
-        "by subject": (grouped_splits(y, groups, folds, classes is not None, seed), groups),
-        "at random (leaks)": (
-            list(KFold(folds, shuffle=True, random_state=seed).split(features[0])),
-            everyone,
-        ),
-    }
-    rows = []
-    for split, (splits, inner) in ways.items():
-        predicted = {split: cross_validate(features, y, inner, splits, task, 3, seed)}
-        rng = np.random.default_rng(seed)
-        rows.append(
-            score_table(predicted, y, groups, fold_of(splits), targets, classes, task, split, rng, 1000)
-        )
-    rows = pd.concat(rows, ignore_index=True).rename(columns={"method": "split"})
-    return rows.query("primary and target == 'all'")[["split", "metric", "value", "low", "high"]].reset_index(
-        drop=True
-    )
-
-
-@dataclass(frozen=True)
-class LabelPermutation:
-    """Balanced accuracy, its null distribution under permuted labels, p = (1 + hits) / (1 + permutations)."""
-
-    score: float
-    p: float
-    null: np.ndarray
-
-
-def label_permutation(
-    table: pd.DataFrame, labels: pd.Series, subjects: pd.Series, seed: int = 0, permutations: int = 1999
-) -> LabelPermutation:
-    """Is a two-class label predictable at all? Leaves one subject out, against permuted labels.
-
-    A ridge classifier with one fixed penalty (1, on rows scaled as in :func:`evaluate`): its predictions
-    are linear in the labels, so all permutations cost one matrix product.
-    """
-    y, _, classes = label_matrix(labels, STRESS)
-    if len(classes) != 2:
-        raise InputError(
-            f"a permutation test needs two classes, got {len(classes)}: {', '.join(map(str, classes))}"
-        )
-    groups = subject_groups(subjects, labels.index, 2)
-    features = feature_matrix("features", table, labels.index)
-    smoother = np.zeros((len(y), len(y)))
-    for g in np.unique(groups):
-        train, test = np.flatnonzero(groups != g), np.flatnonzero(groups == g)
-        a, b = prepare(features, train, test)
-        smoother[np.ix_(test, train)] = b @ np.linalg.solve(a.T @ a + len(a) * np.eye(a.shape[1]), a.T)
-    sign = 2 * y[:, 0] - 1
-    rng = np.random.default_rng(seed)
-    shuffled = np.stack([sign, *(sign[permute_labels(y, groups, rng)] for _ in range(permutations))])
-    # Training rows are centred, so the training mean drops out: the held-out label cannot be guessed from it.
-    guessed = shuffled @ smoother.T > 0
-    hits = [
-        np.where(shuffled == s, guessed == (s > 0), 0).sum(axis=1) / (shuffled == s).sum(axis=1)
-        for s in (-1, 1)
+    known = classes is not None
+    if known:
+        check_classes(y[:, 0], groups, classes)
+    features = source("features", table, labels.index)
+    predicted = {way: [] for way in (OURS, SCALED, RANDOM, BOTH)}
+    tested = {way: [] for way in predicted}
+    for r in range(repeats):
+        apart = nested(y, groups, folds, 3, known, seed + r)
+        mixed = _at_random(y, folds, 3, known, seed + r)
+        for way in predicted:
+            plan = apart if way in (OURS, SCALED) else mixed
+            predicted[way].append(cross_validate(features, y, plan, task, see_all=way in (SCALED, BOTH)))
+            tested[way].append(fold_of(plan, len(y)))
+    rows = [
+        score_table({way: predicted[way]}, y, groups, tested[way], targets, task, way, seed, 1000)
+        for way in predicted
     ]
-    scores = (hits[0] + hits[1]) / 2
-    return LabelPermutation(float(scores[0]), float((scores >= scores[0] - 1e-12).mean()), scores[1:])
+    shown = (
+        pd.concat(rows, ignore_index=True)
+        .rename(columns={"method": "split"})
+        .query("primary and target == 'all'")
+    )
+    return shown[["split", "metric", "value", "low", "high"]].reset_index(drop=True)
+
+
+def task_only(tasks: pd.Series) -> pd.DataFrame:
+    """A row for the table that knows only which task each recording is of: what the design of a study gives away.
+
+    Parameters
+    ----------
+    tasks : indexed by recording.
+
+    Raises
+    ------
+    InputError : a recording without a task, by name.
+    """
+    missing = tasks.isna()
+    if missing.any():
+        raise InputError(f"recording '{tasks.index[missing][0]}' has no task ({missing.sum()} such)")
+    return pd.get_dummies(tasks.astype(str), dtype=float)
+
+
+def availability_only(subjects: pd.Series, tasks: pd.Series | None = None) -> pd.DataFrame:
+    """A row that knows only which recordings of a subject exist: their number, and per task where tasks are given.
+
+    In StressID this alone is reported to tell stress with a macro F1 of 0.70.
+
+    Parameters
+    ----------
+    subjects, tasks : indexed by recording, all recordings that exist.
+
+    >>> availability_only(pd.Series(["a", "a", "b"], index=["r1", "r2", "r3"]))["recordings"].tolist()
+    [2.0, 2.0, 1.0]
+    """
+    found = pd.DataFrame({"recordings": subjects.map(subjects.value_counts()).astype(float)})
+    if tasks is not None:
+        there = pd.crosstab(subjects, tasks_of(subjects, tasks)).clip(upper=1).astype(float)
+        found = found.join(there.loc[subjects].set_axis(subjects.index))
+    return found
+
+
+def tasks_of(subjects: pd.Series, tasks: pd.Series) -> pd.Series:
+    """Tasks in the order of ``subjects``, as text.
+
+    Raises
+    ------
+    InputError : a recording without a task, by name.
+    """
+    given = tasks.reindex(subjects.index)
+    if given.isna().any():
+        raise InputError(
+            f"recording '{given.index[given.isna()][0]}' has no task ({given.isna().sum()} such)"
+        )
+    return given.astype(str)
+
+
+def _at_random(y: np.ndarray, folds: int, inner_folds: int, stratified: bool, seed: int) -> list[Fold]:
+    """Folds over recordings, whoever is in them: the leak."""
+    make = StratifiedKFold if stratified else KFold
+    plan = []
+    for train, test in make(folds, shuffle=True, random_state=seed).split(y, y[:, 0]):
+        inner = make(inner_folds, shuffle=True, random_state=seed).split(train, y[train, 0])
+        plan.append(Fold(train, test, tuple((train[a], train[b]) for a, b in inner)))
+    return plan

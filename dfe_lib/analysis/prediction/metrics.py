@@ -1,4 +1,9 @@
-"""The benchmarks' metrics, each a function of sums (see :mod:`dfe_lib.analysis.statistics`)."""
+"""The benchmarks' metrics, each a function of sums (see :mod:`dfe_lib.analysis.statistics`).
+
+The area under the ROC curve is not one of sums over subjects, but it is one of sums over *pairs* of subjects: the
+pairs of a positive and a negative recording, and those of them that are in the right order. With a weight per subject
+(how often a bootstrap sample has it) both sums are quadratic forms, so its intervals are matrix products too.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +27,14 @@ class Metric:
         Σyŷ, Σ|y − ŷ|, and the three products of deviations from the fold's means).
     of : (…, m) sums → (…,) value.
     higher_is_better : direction.
+    ranks : True where the sums are over pairs of recordings, of :func:`ranking_sums`.
     """
 
     name: str
     kind: str
     of: Callable[[np.ndarray], np.ndarray]
     higher_is_better: bool = True
+    ranks: bool = False
 
 
 def classification_sums(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -48,6 +55,41 @@ def regression_sums(truth: np.ndarray, predicted: np.ndarray, fold: np.ndarray |
     dy, dp = y - mean @ y, p - mean @ p
     terms = [np.ones_like(y), y, p, y**2, p**2, y * p, np.abs(y - p), dy**2, dp**2, dy * dp]
     return np.stack(terms, axis=-1)
+
+
+def ranking_sums(truth: np.ndarray, scores: np.ndarray, fold: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Pairs of recordings of two subjects, and how many of them are in the right order.
+
+    Pairs are taken within test folds, where one model gave both scores: a score of another fold has another zero.
+
+    Parameters
+    ----------
+    truth : (n,) class. scores : (n, C), higher for the likelier class. fold : (n,). person : (n,) 0 … S − 1.
+
+    Returns
+    -------
+    (S, S, 2 · classes) float64: for each class in turn (two classes: only the last) the pairs of a recording of the
+    class by the first subject and one of another class by the second, then those in order; ties count half.
+
+    >>> ranking_sums(np.array([0, 1]), np.array([[0, 0.2], [0, 0.9]]), np.zeros(2), np.array([0, 1]))[1, 0].tolist()
+    [1.0, 1.0]
+    """
+    people = np.eye(int(person.max()) + 1)[person]
+    same = np.asarray(fold)[:, None] == np.asarray(fold)[None]
+    classes = range(scores.shape[1]) if scores.shape[1] > 2 else [1]
+    layers = []
+    for c in classes:
+        pairs = same & (truth == c)[:, None] & (truth != c)[None]
+        s = scores[:, c] - (scores[:, 0] if scores.shape[1] == 2 else 0)
+        won = (s[:, None] > s[None]) + 0.5 * (s[:, None] == s[None])
+        layers += [people.T @ pairs @ people, people.T @ (won * pairs) @ people]
+    return np.stack(layers, axis=-1)
+
+
+def auroc(sums: np.ndarray) -> np.ndarray:
+    """Share of pairs in the right order, mean over classes against the rest; NaN without a pair."""
+    pairs, won = sums[..., 0::2], sums[..., 1::2]
+    return np.divide(won, pairs, out=np.full(won.shape, np.nan), where=pairs > 0).mean(axis=-1)
 
 
 def _confusion(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -122,6 +164,7 @@ METRICS: dict[str, Metric] = {
         Metric("macro F1", "classification", macro_f1),
         Metric("F1", "classification", positive_f1),  # of the last class in sorted order
         Metric("balanced accuracy", "classification", balanced_accuracy),
+        Metric("AUROC", "classification", auroc, ranks=True),
         Metric("1-MAE", "regression", one_minus_mae),
         Metric("MAE", "regression", mae, higher_is_better=False),
         Metric("RMSE", "regression", rmse, higher_is_better=False),
@@ -140,6 +183,11 @@ class Task:
     metrics: tuple[str, ...]
 
     def __post_init__(self):
+        if self.metrics and getattr(METRICS.get(self.metrics[0]), "ranks", False):
+            raise InputError(
+                f"{self.metrics[0]} cannot be the first metric: methods are tested by swapping their predictions "
+                "within people, and the scores of two methods have no common scale"
+            )
         for name in self.metrics:
             if name not in METRICS or METRICS[name].kind != self.kind:
                 allowed = [m.name for m in METRICS.values() if m.kind == self.kind]
@@ -147,7 +195,7 @@ class Task:
 
 
 # Metrics as the benchmarks give them (StressID; First Impressions; AVEC 2017 and 2019).
-STRESS = Task("stress", "classification", ("weighted F1", "macro F1", "balanced accuracy"))
+STRESS = Task("stress", "classification", ("weighted F1", "macro F1", "balanced accuracy", "AUROC"))
 PERSONALITY = Task("personality", "regression", ("1-MAE", "PCC", "CCC"))
-DEPRESSION = Task("depression", "classification", ("F1", "macro F1", "balanced accuracy"))
+DEPRESSION = Task("depression", "classification", ("F1", "macro F1", "balanced accuracy", "AUROC"))
 DEPRESSION_SCORE = Task("depression score", "regression", ("MAE", "RMSE", "CCC"))

@@ -1,146 +1,180 @@
-"""The simple model on top of every representation, and the folds that keep subjects apart."""
+"""One representation through the folds: the penalty chosen inside, predictions made outside."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from dfe_lib.analysis.prediction import metrics as m
+from dfe_lib.analysis.prediction.folds import Fold, grouped_splits, inner_splits, permute_labels
+from dfe_lib.analysis.prediction.inputs import Source
 from dfe_lib.analysis.prediction.metrics import METRICS, Task
-from dfe_lib.analysis.representations import CountWeights
+from dfe_lib.analysis.prediction.preparing import Design, prepare, rotate
+from dfe_lib.analysis.prediction.solvers import LOGISTIC, PENALTIES, SVM, model_for, path, rotatable
 from dfe_lib.errors import InputError
 
-# Rows are scaled to a mean squared length of 1 first, so one grid serves every table. Our choice.
-PENALTIES = (0.003, 0.03, 0.3, 3.0, 30.0)
+__all__ = ["PENALTIES", "choose_penalty", "fit_predict", "grouped_splits", "permute_labels", "prepare"]
 
 
-def grouped_splits(
-    y: np.ndarray, groups: np.ndarray, folds: int, stratified: bool, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Folds in which no subject is on both sides: pairs of (train, test) row indices, checked."""
-    make = StratifiedGroupKFold if stratified else GroupKFold
-    splitter = make(folds, shuffle=True, random_state=seed)
-    splits = list(splitter.split(np.zeros(len(y)), y[:, 0], groups))
-    for train, test in splits:
-        check_apart(groups[train], groups[test])
-    return splits
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Predictions of recordings by models that saw nothing of their subjects; NaN where a row is never tested.
 
-
-def fold_of(splits: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """(n,) int, the fold in which each row is tested."""
-    fold = np.empty(sum(len(test) for _, test in splits), dtype=int)
-    for i, (_, test) in enumerate(splits):
-        fold[test] = i
-    return fold
-
-
-def check_apart(train: np.ndarray, test: np.ndarray) -> None:
-    """Refuse a subject that is in training and test at once.
-
-    Raises
-    ------
-    InputError : naming the subject.
+    Attributes
+    ----------
+    values : (n, T) float64, class numbers or numbers.
+    scores : (n, C), evidence for each class (for two classes minus and plus half the log odds or the decision value);
+        None for numbers.
+    chances : (n, C), probabilities of classes as common as in training; None for numbers and for models without.
+    penalties : (folds,) λ chosen inside each.
     """
-    both = np.intersect1d(train, test)
-    if len(both):
-        raise InputError(f"subject '{both[0]}' is in training and test at once; split by subject")
+
+    values: np.ndarray
+    scores: np.ndarray | None = None
+    chances: np.ndarray | None = None
+    penalties: np.ndarray | None = None
 
 
-def permute_labels(y: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Row indices of permuted labels: between subjects where labels are theirs, else between recordings."""
-    first = {g: np.flatnonzero(groups == g)[0] for g in np.unique(groups)}
-    own = np.array([first[g] for g in groups])
-    if not (y == y[own]).all():
-        return rng.permutation(len(y))
-    order = np.array(list(first))
-    other = dict(zip(order, rng.permutation(order), strict=True))
-    return np.array([first[other[g]] for g in groups])
+def cross_validate(
+    features: Source,
+    y: np.ndarray,
+    plan: list[Fold],
+    task: Task,
+    model: str | None = None,
+    see_all: bool = False,
+) -> OutOfFold:
+    """Predictions of every test row.
 
-
-def prepare(
-    features: tuple[np.ndarray, bool], train: np.ndarray, test: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test rows, weighted or standardised by the training rows, mean squared length 1."""
-    values, counts = features
-    a, b = values[train], values[test]
-    if counts:
-        weights = CountWeights().fit(a)
-        a, b = weights.transform(a), weights.transform(b)
-    else:
-        with np.errstate(all="ignore"):
-            middle = np.nan_to_num(np.nanmedian(np.where(np.isfinite(a).any(axis=0), a, 0.0), axis=0))
-        a, b = np.where(np.isnan(a), middle, a), np.where(np.isnan(b), middle, b)
-        spread = a.std(axis=0)
-        a, b = (np.where(spread > 1e-9, x / np.where(spread > 1e-9, spread, 1), 0) for x in (a, b))
-    centre = a.mean(axis=0)
-    a, b = a - centre, b - centre
-    scale = np.sqrt((a**2).sum(axis=1).mean()) or 1.0
-    return a / scale, b / scale
-
-
-def fit_predict(a, y, b, task: Task, penalties: tuple[float, ...]) -> np.ndarray:
-    """Predictions for rows b at each penalty: (penalties, n, T) values or (penalties, n, C) chances."""
-    u, s, vt = np.linalg.svd(a, full_matrices=False)
-    projected = (
-        b @ vt.T
-    )  # the penalty does not see the rotation, and wide tables become as narrow as they are long
-    if task.kind == "classification":
-        out = []
-        for penalty in penalties:
-            strength = 10 / (penalty * len(a))
-            model = LogisticRegression(
-                C=strength, class_weight="balanced", solver="newton-cholesky", tol=1e-4
-            )
-            out.append(model.fit(u * s, y[:, 0]).predict_proba(projected))
-        return np.stack(out)
-    centre = y.mean(axis=0)
-    inner = u.T @ (y - centre)
-    shrink = s / (s**2 + np.asarray(penalties)[:, None] * len(a) / 10)  # (penalties, r)
-    return centre + projected @ (shrink[:, :, None] * inner)
-
-
-def _loss(predicted: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
-    """Log loss or squared error summed over rows, (penalties,)."""
-    if task.kind == "classification":
-        chance = np.take_along_axis(predicted, y[None, :, :1].astype(int), axis=2)
-        return -np.log(np.clip(chance, 1e-12, 1)).sum(axis=(1, 2))
-    return ((predicted - y) ** 2).sum(axis=(1, 2))
-
-
-def cross_validate(features, y, groups, splits, task: Task, inner_folds: int, seed: int) -> np.ndarray:
-    """Out-of-fold predictions (n, T): class indices or values."""
-    predicted = np.empty(y.shape)
+    Parameters
+    ----------
+    y : (n, T) class numbers in one column, or values.
+    see_all : scale with test recordings too; a leak, for :func:`~dfe_lib.analysis.prediction.controls.leakage` alone.
+    """
+    model = model_for(task.kind, model)
     classification = task.kind == "classification"
-    for train, test in splits:
-        folds = min(inner_folds, len(np.unique(groups[train])))
-        loss = np.zeros(len(PENALTIES))
-        for inner_train, inner_test in grouped_splits(y[train], groups[train], folds, classification, seed):
-            rows, held = train[inner_train], train[inner_test]
-            if classification and len(np.unique(y[rows])) < len(np.unique(y)):
-                continue  # an inner fold without some class cannot rank penalties
-            a, b = prepare(features, rows, held)
-            loss += _loss(fit_predict(a, y[rows], b, task, PENALTIES), y[held], task)
-        penalty = PENALTIES[int(np.argmin(loss))]
-        a, b = prepare(features, train, test)
-        if classification and len(np.unique(y[train])) < len(np.unique(y)):
-            raise InputError("a training fold lacks a class: too few subjects show it; use fewer folds")
-        out = fit_predict(a, y[train], b, task, (penalty,))[0]
-        predicted[test] = out.argmax(axis=1)[:, None] if classification else out
-    return predicted
+    values = np.full(y.shape, np.nan)
+    n_classes = int(y.max()) + 1 if classification else 0
+    scores = np.full((len(y), n_classes), np.nan) if classification else None
+    chances = scores.copy() if model == LOGISTIC or (classification and model != SVM) else None
+    penalties = []
+    everyone = np.arange(len(y)) if see_all else None
+    for fold in plan:
+        penalty = _choose(features, y, fold.inner, task, model, everyone)
+        design = _design(features(fold.train), fold.train, fold.test, model, everyone)
+        answer = path(design, y[fold.train], model, (penalty,))(design.test)[0]
+        penalties.append(penalty)
+        if not classification:
+            values[fold.test] = answer
+            continue
+        evidence = _evidence(answer)
+        scores[fold.test] = evidence
+        values[fold.test] = evidence.argmax(axis=1)[:, None]
+        if chances is not None:
+            # Classes weigh the same in training; chances are those of classes as common as they are.
+            share = np.bincount(y[fold.train, 0], minlength=n_classes) / len(fold.train)
+            chances[fold.test] = _softmax(evidence + np.log(share))
+    return OutOfFold(values, scores, chances, np.array(penalties))
 
 
-def constant_predictions(y, splits, task: Task) -> np.ndarray:
+def choose_penalty(
+    features: tuple[np.ndarray, bool],
+    y: np.ndarray,
+    groups: np.ndarray,
+    train: np.ndarray,
+    task: Task,
+    inner_folds: int,
+    seed: int,
+    model: str | None = None,
+) -> float:
+    """The penalty that the protocol chooses for training rows ``train``."""
+    inner = inner_splits(y, groups, train, inner_folds, task.kind == "classification", seed)
+    return _choose(lambda rows: features, y, inner, task, model_for(task.kind, model))
+
+
+def fit_predict(
+    a: np.ndarray,
+    y: np.ndarray,
+    b: np.ndarray,
+    task: Task,
+    penalties: tuple[float, ...],
+    model: str | None = None,
+) -> np.ndarray:
+    """Answers for prepared rows b at each penalty: (penalties, m, T) values, or (penalties, m, C) chances of classes
+    that weigh the same."""
+    model = model_for(task.kind, model)
+    design = _turned(a, b, model)
+    answers = path(design, y, model, penalties)(design.test)
+    return answers if task.kind == "regression" else _softmax(_evidence(answers))
+
+
+def constant_predictions(y: np.ndarray, plan: list[Fold], task: Task) -> OutOfFold:
     """The best constant by the primary metric on the training fold: a class, or median/mean per target."""
     primary = METRICS[task.metrics[0]]
-    predicted = np.empty(y.shape)
-    for train, test in splits:
-        if task.kind == "classification":
-            n = int(y.max()) + 1
-            truth = y[train, 0].astype(int)
-            sums = [m.classification_sums(truth, np.full_like(truth, c), n).sum(axis=0) for c in range(n)]
-            predicted[test] = int(np.argmax([primary.of(s) for s in sums]))
+    values = np.full(y.shape, np.nan)
+    if task.kind == "regression":
+        middle = np.median if "MAE" in primary.name else np.mean
+        for fold in plan:
+            values[fold.test] = middle(y[fold.train], axis=0)
+        return OutOfFold(values)
+    n = int(y.max()) + 1
+    chances = np.full((len(y), n), np.nan)
+    for fold in plan:
+        truth = y[fold.train, 0]
+        sums = [m.classification_sums(truth, np.full_like(truth, c), n).sum(axis=0) for c in range(n)]
+        values[fold.test] = int(np.argmax([primary.of(s) for s in sums]))
+        chances[fold.test] = np.bincount(truth, minlength=n) / len(truth)
+    return OutOfFold(values, np.log(np.maximum(chances, 1e-12)), chances)
+
+
+def _choose(features: Source, y, inner, task: Task, model: str, learn: np.ndarray | None = None) -> float:
+    """λ with the least mean loss over the inner folds."""
+    losses = []
+    for rows, held in inner:
+        design = _design(features(rows), rows, held, model, learn)
+        answers = path(design, y[rows], model, PENALTIES)(design.test)
+        losses.append(_loss(answers, y[held], model, task))
+    return PENALTIES[int(np.argmin(np.mean(losses, axis=0)))]
+
+
+def _design(data: tuple[np.ndarray, bool], train, test, model: str, learn: np.ndarray | None) -> Design:
+    return _turned(*prepare(data, train, test, learn), model)
+
+
+def _turned(a: np.ndarray, b: np.ndarray, model: str) -> Design:
+    return rotate(a, b) if rotatable(model) else Design(a, b, (a**2).sum(axis=0), ())
+
+
+def _evidence(answers: np.ndarray) -> np.ndarray:
+    """(…, C) evidence for each class from (…, outputs)."""
+    return np.concatenate([-answers / 2, answers / 2], axis=-1) if answers.shape[-1] == 1 else answers
+
+
+def _softmax(evidence: np.ndarray) -> np.ndarray:
+    e = np.exp(evidence - evidence.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _loss(answers: np.ndarray, y: np.ndarray, model: str, task: Task) -> np.ndarray:
+    """(penalties,) what the model minimises, on held-out rows: squared error, or log or hinge loss, mean over classes."""
+    if task.kind == "regression":
+        return ((answers - y) ** 2).mean(axis=(1, 2))
+    classes = y[:, 0]
+    if model == SVM:
+        if answers.shape[-1] == 1:
+            sign = np.where(classes == 1, 1.0, -1.0)[:, None]
         else:
-            middle = np.median if "MAE" in primary.name else np.mean
-            predicted[test] = middle(y[train], axis=0)
-    return predicted
+            sign = np.where(np.arange(answers.shape[-1]) == classes[:, None], 1.0, -1.0)
+        loss = (np.maximum(1 - sign * answers, 0) ** 2).mean(axis=-1)
+    else:
+        chance = _softmax(_evidence(answers))[:, np.arange(len(y)), classes]
+        loss = -np.log(np.maximum(chance, 1e-15))
+    present = np.unique(classes)
+    return np.mean([loss[:, classes == c].mean(axis=1) for c in present], axis=0)
+
+
+def check_trainable(y: np.ndarray, plan: list[Fold]) -> None:
+    """Refuse a training fold in which a number never varies."""
+    for fold in plan:
+        if (np.ptp(y[fold.train], axis=0) == 0).any():
+            raise InputError("the label is the same in all training recordings of a fold: nothing to learn")

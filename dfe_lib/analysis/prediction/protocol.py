@@ -1,7 +1,8 @@
 """Prediction from one vector per recording: subjects kept apart, and every row needed to judge it.
 
 Nested cross-validation: outer folds hold out subjects, inner folds of the training subjects choose the
-penalty. Weights, imputation and scaling are learnt on training recordings only. There is no option to split
+penalty. Vocabulary, weights, imputation and scaling are learnt on training recordings only. Where a dataset comes
+with official splits, dev chooses and test is scored once. There is no option to split
 at random; :func:`dfe_lib.analysis.prediction.controls.leakage` shows what that would be worth.
 """
 
@@ -13,17 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dfe_lib.analysis.prediction import metrics as m
-from dfe_lib.analysis.prediction.inputs import check_classes, feature_matrix, label_matrix, subject_groups
-from dfe_lib.analysis.prediction.metrics import METRICS, Task
-from dfe_lib.analysis.prediction.model import (
-    constant_predictions,
-    cross_validate,
-    fold_of,
-    grouped_splits,
-    permute_labels,
-)
-from dfe_lib.analysis.statistics import bootstrap_interval, holm, paired_permutation
+from dfe_lib.analysis.prediction.folds import fold_of, nested, official, permute_labels
+from dfe_lib.analysis.prediction.inputs import check_classes, label_matrix, source, subject_groups
+from dfe_lib.analysis.prediction.metrics import Task
+from dfe_lib.analysis.prediction.model import OutOfFold, check_trainable, constant_predictions, cross_validate
+from dfe_lib.analysis.prediction.scores import score_table
+from dfe_lib.analysis.prediction.solvers import model_for
 from dfe_lib.errors import InputError
 
 CONSTANT = "constant"
@@ -36,24 +32,31 @@ class Outcome:
 
     Attributes
     ----------
-    table : one row per method, target and metric: ``method, target, metric, value, low, high, difference,
-        p, p_holm,
-        primary``. ``low, high``: 95 % bootstrap interval over subjects. ``difference``: value minus the
+    table : one row per method, target and metric: ``method, target, metric, value, low, high, spread, difference,
+        p, p_holm, primary``. ``low, high``: 95 % bootstrap interval over subjects. ``spread``: standard deviation over
+        repeats, NaN with one. ``difference``: value minus the
         reference's. ``p``: paired permutation test against the reference on the primary metric,
         Holm-adjusted over methods in ``p_holm``; NaN elsewhere.
-    predictions : one row per recording and target: ``recording, subject, fold, target, truth`` and one
-        column per
-        method, out of fold.
+    predictions : one row per repeat, recording and target: ``repeat, recording, subject, fold, target, truth`` and one
+        column per method, out of fold.
+    decisions : for classes, one row per repeat, recording and method: ``repeat, recording, subject, fold, method,
+        truth, predicted``, one column ``score <class>`` per class (evidence; for two classes half the log odds or
+        decision value) and one ``chance <class>`` (probability; NaN for a linear SVM). Empty for numbers.
+    penalties : ``method, repeat, fold, penalty``: what the inner search chose.
     reference : the method that the others are tested against.
+    model : the model on top.
     """
 
     table: pd.DataFrame
     predictions: pd.DataFrame
+    decisions: pd.DataFrame
+    penalties: pd.DataFrame
     reference: str
+    model: str
 
 
 def evaluate(
-    features: Mapping[str, pd.DataFrame],
+    features: Mapping[str, object],
     labels: pd.Series | pd.DataFrame,
     subjects: pd.Series,
     task: Task,
@@ -62,24 +65,35 @@ def evaluate(
     folds: int = 5,
     inner_folds: int = 3,
     replicates: int = 1000,
+    repeats: int = 1,
+    model: str | None = None,
+    splits: pd.Series | None = None,
 ) -> Outcome:
     """Compare representations on one task.
 
     Parameters
     ----------
-    features : method → one row per recording. Tables of integers are counts and get TF-IDF weights, others
+    features : method → a table with one row per recording, or a
+        :class:`~dfe_lib.analysis.representations.base.Representation`, which learns its words anew on every set of
+        training recordings, inner ones included. Tables of integers are counts and get TF-IDF weights, others
         are imputed by the median and standardised; both learnt inside the training fold.
     labels : indexed by recording; a Series, or for regression a DataFrame of several targets.
     subjects : subject of each recording, same index.
     reference : method to test the others against; the first by default. Its features also make the row
-        ``shuffled labels``: trained on permuted labels, scored on the true ones.
+        ``shuffled labels``: trained on permuted labels (between people, or within them where labels change within
+        people), scored on the true ones.
     folds, inner_folds : how many groups of subjects, outside and inside.
     replicates : bootstrap replicates, and permutations of the paired tests.
+    repeats : how often the whole is done with other folds; values are means.
+    model : one of :data:`dfe_lib.analysis.prediction.solvers.MODELS`: "logistic regression" (default for classes),
+        "linear SVM", "ridge" (default for numbers), "elastic net". Penalties: ``PENALTIES`` there.
+    splits : official splits, ``train``, ``dev`` or ``test`` for each recording, in place of outer folds.
 
     Raises
     ------
-    InputError : fewer subjects than folds, one class only, a class in one subject only, labels that are
-        missing or constant, recordings that a table lacks, features that are not numbers.
+    InputError : fewer subjects than folds, a subject in two official splits, one class only, a class in one subject
+        only, labels that are missing or constant, recordings that a table lacks or in which nothing was measured,
+        features that are not numbers.
 
     Examples
     --------
@@ -87,87 +101,104 @@ def evaluate(
     >>> outcome.table.query("primary")                                                     # doctest: +SKIP
     """
     y, targets, classes = label_matrix(labels, task)
-    groups = subject_groups(subjects, labels.index, folds)
-    tables = {name: feature_matrix(name, table, labels.index) for name, table in features.items()}
-    if not tables:
+    groups = subject_groups(subjects, labels.index, folds if splits is None else 2)
+    sources = {name: source(name, given, labels.index) for name, given in features.items()}
+    if not sources:
         raise InputError("no features were given: pass at least one table, e.g. {'tokens': bag_of_tokens(…)}")
-    reference = next(iter(tables)) if reference is None else reference
-    if reference not in tables:
-        raise InputError(f"the reference '{reference}' is not among the features: {', '.join(tables)}")
+    reference = next(iter(sources)) if reference is None else reference
+    if reference not in sources:
+        raise InputError(f"the reference '{reference}' is not among the features: {', '.join(sources)}")
+    taken = [name for name in (CONSTANT, SHUFFLED) if name in sources]
+    if taken:
+        raise InputError(
+            f"the name '{taken[0]}' is that of a row which the protocol adds; call the features otherwise"
+        )
+    model = model_for(task.kind, model)
     if classes is not None:
         check_classes(y[:, 0], groups, classes)
-    rng = np.random.default_rng(seed)
-    splits = grouped_splits(y, groups, folds, classes is not None, seed)
-
-    predicted = {
-        name: cross_validate(table, y, groups, splits, task, inner_folds, seed)
-        for name, table in tables.items()
-    }
-    predicted[CONSTANT] = constant_predictions(y, splits, task)
-    shuffled = y[permute_labels(y, groups, rng)]
-    predicted[SHUFFLED] = cross_validate(tables[reference], shuffled, groups, splits, task, inner_folds, seed)
-
-    fold = fold_of(splits)
-    table = score_table(predicted, y, groups, fold, targets, classes, task, reference, rng, replicates)
-    shown = {name: p if classes is None else classes[p.astype(int)] for name, p in predicted.items()}
-    truth = y if classes is None else classes[y.astype(int)]
-    predictions = pd.concat(
-        pd.DataFrame(
-            {
-                "recording": labels.index,
-                "subject": subjects.reindex(labels.index).to_numpy(),
-                "fold": fold,
-                "target": target,
-                "truth": truth[:, t],
-                **{name: p[:, t] for name, p in shown.items()},
-            }
-        )
-        for t, target in enumerate(targets)
-    )
-    return Outcome(table, predictions.reset_index(drop=True), reference)
-
-
-def score_table(
-    predicted: Mapping[str, np.ndarray],
-    y: np.ndarray,
-    groups: np.ndarray,
-    fold: np.ndarray,
-    targets: list[str],
-    classes: np.ndarray | None,
-    task: Task,
-    reference: str,
-    rng: np.random.Generator,
-    replicates: int,
-) -> pd.DataFrame:
-    """The table of :class:`Outcome` from out-of-fold predictions (method → (n, T))."""
-    _, person = np.unique(groups, return_inverse=True)
-    people = np.eye(person.max() + 1)[person].T  # (subjects, n)
-    sums = {}
-    for name, p in predicted.items():
-        if classes is None:
-            terms = m.regression_sums(y, p, fold)  # (n, T, 10)
+    if splits is not None and repeats > 1:
+        raise InputError("official splits leave nothing to repeat: use repeats=1")
+    if repeats < 1:
+        raise InputError(f"repeats must be 1 or more, got {repeats}")
+    plans = []
+    for r in range(repeats):
+        if splits is None:
+            plans.append(nested(y, groups, folds, inner_folds, classes is not None, seed + r))
         else:
-            terms = m.classification_sums(y[:, 0].astype(int), p[:, 0].astype(int), len(classes))[:, None]
-        sums[name] = np.einsum("sn,ntm->stm", people, terms).reshape(len(people), -1)
-    # "all" is the mean over targets; single targets are shown where there are several.
-    parts = {"all": list(range(len(targets)))}
-    if len(targets) > 1:
-        parts |= {target: [t] for t, target in enumerate(targets)}
-    rows = []
-    for metric in (METRICS[name] for name in task.metrics):
-        primary = metric.name == task.metrics[0]
-        for target, part in parts.items():
+            plans.append(official(splits, y, groups, labels.index, inner_folds, classes is not None, seed))
+    predicted: dict[str, list[OutOfFold]] = {name: [] for name in (*sources, CONSTANT, SHUFFLED)}
+    for r, plan in enumerate(plans):
+        check_trainable(y, plan)
+        for name, features_of in sources.items():
+            predicted[name].append(cross_validate(features_of, y, plan, task, model))
+        predicted[CONSTANT].append(constant_predictions(y, plan, task))
+        predicted[SHUFFLED].append(
+            _shuffled(sources[reference], y, groups, plan, task, model, np.random.default_rng([seed, 3, r]))
+        )
+    tested = [fold_of(plan, len(y)) for plan in plans]
+    table = score_table(predicted, y, groups, tested, targets, task, reference, seed, replicates)
+    about = pd.DataFrame({"recording": labels.index, "subject": subjects.reindex(labels.index).to_numpy()})
+    return Outcome(
+        table,
+        _predictions(predicted, about, tested, y, targets, classes),
+        _decisions(predicted, about, tested, y, classes),
+        _penalties(predicted),
+        reference,
+        model,
+    )
 
-            def score(flat, metric=metric, part=part):
-                return metric.of(flat.reshape(*flat.shape[:-1], len(targets), -1)[..., part, :]).mean(axis=-1)
 
-            for name in predicted:
-                interval = bootstrap_interval(sums[name], score, rng, replicates)
-                row = {"method": name, "target": target, "metric": metric.name, "primary": primary}
-                row |= {"value": interval.value, "low": interval.low, "high": interval.high}
-                row["difference"] = interval.value - float(score(sums[reference].sum(axis=0)))
-                row["p"] = np.nan
-                if primary and target == "all" and name != reference:
-                    row["p"] = paired_permutation(sums[name], sums[reference], score, rng, replicates)
-                rows.append(row)
-    return pd.DataFrame(rows).assign(p_holm=lambda table: holm(table["p"].to_numpy()))
+def _shuffled(features_of, y, groups, plan, task: Task, model: str, rng: np.random.Generator) -> OutOfFold:
+    """Trained on permuted labels; few people can leave a fold without a class, so several are tried."""
+    for _ in range(100):
+        moved = y[permute_labels(y, groups, rng)]
+        rows = [r for fold in plan for r in (fold.train, *(inner for inner, _ in fold.inner))]
+        if task.kind == "regression" or all(len(np.unique(moved[r])) == len(np.unique(y)) for r in rows):
+            return cross_validate(features_of, moved, plan, task, model)
+    raise InputError("no permuted labels leave every class in every training fold: too few subjects show one")
+
+
+def _predictions(predicted, about, tested, y, targets, classes) -> pd.DataFrame:
+    parts = []
+    for r, fold in enumerate(tested):
+        rows = fold >= 0
+        for t, target in enumerate(targets):
+            part = about[rows].assign(repeat=r, fold=fold[rows], target=target)
+            part["truth"] = _named(y[rows, t], classes)
+            shown = {name: _named(runs[r].values[rows, t], classes) for name, runs in predicted.items()}
+            parts.append(part.assign(**shown))
+    first = ["repeat", "recording", "subject", "fold", "target", "truth"]
+    return pd.concat(parts, ignore_index=True)[[*first, *predicted]]
+
+
+def _decisions(predicted, about, tested, y, classes) -> pd.DataFrame:
+    if classes is None:
+        return pd.DataFrame()
+    parts = []
+    for name, runs in predicted.items():
+        for r, (p, fold) in enumerate(zip(runs, tested, strict=True)):
+            rows = fold >= 0
+            part = about[rows].assign(
+                repeat=r, fold=fold[rows], method=name, truth=_named(y[rows, 0], classes)
+            )
+            part["predicted"] = _named(p.values[rows, 0], classes)
+            for i, c in enumerate(classes):
+                part[f"score {c}"] = p.scores[rows, i]
+                part[f"chance {c}"] = np.nan if p.chances is None else p.chances[rows, i]
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _penalties(predicted) -> pd.DataFrame:
+    rows = [
+        {"method": name, "repeat": r, "fold": f, "penalty": penalty}
+        for name, runs in predicted.items()
+        for r, p in enumerate(runs)
+        if p.penalties is not None
+        for f, penalty in enumerate(p.penalties)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _named(values: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    return values if classes is None else classes[values.astype(int)]
