@@ -159,7 +159,7 @@ def test_landmarks_leave_out_what_was_not_found(ax):
 def test_every_coding_has_its_own_colour_and_marker():
     colours = [style.colour(c) for c in style.CODING_COLOURS]
     markers = [style.marker(c) for c in style.CODING_COLOURS]
-    assert len(set(colours)) == len(set(markers)) == 11
+    assert len(set(colours)) == len(set(markers)) == len(style.CODING_COLOURS)
     assert style.colour("FacialBasis") == style.colour("Facial Basis")
     assert style.colour("KMeans") == style.colour("k-means, 256") == style.colour("k-means")
     with pytest.raises(InputError, match="PCA"):

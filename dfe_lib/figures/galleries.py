@@ -55,7 +55,7 @@ def plot_region_gallery(
     titles = {label: [f"{k}: {names[k]}" for k in members] for label, members in chosen.items()}
     psi, heats = {}, {}
     for label, members in chosen.items():
-        psi[label], heats[label] = _at_one_strength(templates[members], model)
+        psi[label], heats[label] = at_one_strength(templates[members], model)
     return _grid(psi, titles, heats, model, columns, "displacement (mm), scaled")
 
 
@@ -67,7 +67,7 @@ def plot_named(templates: np.ndarray, model: Morphable, names: Sequence[str], co
     psi, titles, heats = {}, {}, {}
     for row, start in enumerate(range(0, len(templates), columns)):
         part, key = slice(start, start + columns), " " * row  # rows without a label
-        psi[key], heats[key] = _at_one_strength(templates[part], model)
+        psi[key], heats[key] = at_one_strength(templates[part], model)
         titles[key] = list(names[part])
     return _grid(psi, titles, heats, model, min(columns, len(names)), "displacement (mm), scaled")
 
@@ -128,7 +128,8 @@ def plot_answers(
     return _grid(psi, texts, heats, model, len(truth), "error (mm)")
 
 
-def _at_one_strength(templates: np.ndarray, model: Morphable) -> tuple[np.ndarray, np.ndarray]:
+def at_one_strength(templates: np.ndarray, model: Morphable) -> tuple[np.ndarray, np.ndarray]:
+    """Templates (K, d) scaled so that each one's largest displacement is 6 mm, and their displacements (K, V) in mm."""
     moved = np.linalg.norm(model.vertices(templates) - model.neutral, axis=2)
     strength = _PEAK / np.maximum(moved.max(axis=1, keepdims=True), 1e-6)
     return templates * strength, moved * strength
@@ -144,7 +145,7 @@ def _grid(
 ) -> Figure:
     """Rows of faces with a label left of each row and one scale of heat for all."""
     lines = {
-        row: max((_wrapped(t).count("\n") + 1 for t in texts), default=1) for row, texts in titles.items()
+        row: max((wrapped(t).count("\n") + 1 for t in texts), default=1) for row, texts in titles.items()
     }
     width = PAGE / 8.6  # of one face, so that eight fit the page beside their labels
     heights = [1.25 * width + 0.1 * n for n in lines.values()]
@@ -164,7 +165,7 @@ def _grid(
                 heat = None if heats[name] is None else heats[name][i]
                 plot_face(model.vertices(expressions[i]), model.triangles, ax, heat, limit=limit)
                 ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-                ax.set_title(_wrapped(titles[name][i]), fontsize=5.5, pad=2)
+                ax.set_title(wrapped(titles[name][i]), fontsize=5.5, pad=2)
             ax.set_axis_off()
         row[0].text(
             -0.12, 0.5, name, transform=row[0].transAxes, rotation=90, ha="right", va="center", fontsize=7,
@@ -178,5 +179,6 @@ def _grid(
     return figure
 
 
-def _wrapped(text: str) -> str:
-    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, _WRAP))
+def wrapped(text: str, width: int = _WRAP) -> str:
+    """``text`` broken into lines of at most ``width`` characters; its own line breaks stay."""
+    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, width))

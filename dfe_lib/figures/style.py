@@ -11,7 +11,7 @@ from dfe_lib.errors import InputError, choices
 COLUMN = 3.4  # inches, one column of a two-column page
 PAGE = 7.0  # inches, its full width
 
-# Okabe & Ito (2008), and three of Tol's muted scheme (2021): told apart with any common colour vision. Controls are
+# Okabe & Ito (2008), and four of Tol's muted scheme (2021): told apart with any common colour vision. Controls are
 # grey, so that a method never is.
 CODING_COLOURS = {
     "DFE": "#D55E00",
@@ -23,11 +23,12 @@ CODING_COLOURS = {
     "FAISS RQ": "#332288",
     "blendshapes": "#882255",
     "Gabor": "#999933",
+    "MAE": "#661100",
     "constant": "#999999",
     "shuffled": "#4D4D4D",
 }
 # Each coding also has its own marker: figures stay readable in a black-and-white print.
-CODING_MARKERS = dict(zip(CODING_COLOURS, "osD^vP<>hX*", strict=True))
+CODING_MARKERS = dict(zip(CODING_COLOURS, "osD^vP<>hpX*", strict=True))
 QUALITATIVE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 
 SKIN = "#C9C3BE"  # a grey that is slightly warm: no person's skin in particular

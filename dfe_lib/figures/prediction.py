@@ -1,0 +1,318 @@
+"""Prediction tables as figures: rows with intervals, worlds, power, audits, and what drives a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dfe_lib.errors import InputError
+from dfe_lib.figures.charts import look, needs
+from dfe_lib.figures.style import PAGE, QUALITATIVE, axes
+
+# Rows that no method may be: what they reach is what knowing nothing reaches.
+CONTROLS = ("constant", "shuffled labels", "recording length", "availability")
+RAISES, LOWERS = "#D55E00", "#0072B2"  # of a driver: more of it raises or lowers the prediction
+
+
+def is_control(method: str) -> bool:
+    """Whether a row of a table is a control rather than a method."""
+    return method.lower().startswith(CONTROLS)
+
+
+def plot_forest(
+    table: pd.DataFrame,
+    xlabel: str,
+    reference: float | None = None,
+    numbers: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """One row of a prediction table a line: value and 95 % interval; controls below, hollow and grey.
+
+    The grey band is the interval of the row trained on shuffled labels: who does not leave it has found nothing.
+
+    Parameters
+    ----------
+    table : ``method, value, low, high`` and, for the text at the right, ``p_holm``; one metric, one target.
+    xlabel : what the value is, with its unit.
+    reference : a dashed line, e.g. chance.
+    numbers : write value and p at the right.
+    """
+    needs(table, "method", "value", "low", "high")
+    ax = axes(ax)
+    known = table[table["value"].notna()]
+    ordered = sorted(known.to_dict("records"), key=lambda r: is_control(r["method"]))
+    for y, row in enumerate(ordered):
+        control = is_control(row["method"])
+        shade, shape = ("#777777", "o") if control else look(row["method"])
+        ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=1.5, solid_capstyle="round")
+        ax.plot(
+            [row["value"]], [y], marker=shape, color=shade, markersize=4.5,
+            markerfacecolor="white" if control else shade,
+        )  # fmt: skip
+        if row["method"] == "shuffled labels":
+            ax.axvspan(row["low"], row["high"], color="0.93", linewidth=0, zorder=0)
+        if numbers:
+            p = row.get("p_holm", np.nan)
+            text = f"{row['value']:.2f}" + (f"  {_p(p)}" if np.isfinite(p) else "")
+            ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), fontsize=5.5, va="center")
+    methods = sum(not is_control(r["method"]) for r in ordered)
+    if 0 < methods < len(ordered):
+        ax.axhline(methods - 0.5, color="0.8", linewidth=0.6)
+    if reference is not None:
+        ax.axvline(reference, color="0.4", linewidth=0.8, linestyle="--", zorder=1)
+    ax.set_yticks(range(len(ordered)), [r["method"] for r in ordered])
+    for label, row in zip(ax.get_yticklabels(), ordered, strict=False):  # a shared axis shows none
+        label.set_color("#777777" if is_control(row["method"]) else "black")
+    ax.set(ylim=(len(ordered) - 0.5, -0.5), xlabel=xlabel)
+    return ax
+
+
+def plot_worlds(
+    table: pd.DataFrame,
+    titles: Mapping[str, str],
+    xlabel: str,
+    reference: float | None = None,
+    height: float | None = None,
+) -> Figure:
+    """The same rows in several simulated worlds, side by side on one axis.
+
+    Parameters
+    ----------
+    table : as of :func:`plot_forest`, with a column ``world``.
+    titles : world → what stands above its panel; also the order.
+    """
+    needs(table, "world", "method", "value", "low", "high")
+    rows = table.groupby("world").size().max()
+    figure, panels = plt.subplots(
+        1, len(titles), figsize=(PAGE, height or 0.9 + 0.17 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, (world, title) in zip(panels[0], titles.items(), strict=True):
+        plot_forest(table[table["world"] == world], xlabel, reference, numbers=False, ax=ax)
+        ax.set_title(title, fontsize=7)
+        ax.grid(axis="y", color="0.95")
+        ax.set_axisbelow(True)
+    return figure
+
+
+def plot_power(table: pd.DataFrame, level: float = 0.05, ax: Axes | None = None) -> Axes:
+    """Share of cohorts in which an effect is found, over its size; one line per number of people.
+
+    Parameters
+    ----------
+    table : ``effect, subjects, share, low, high`` (binomial 95 % interval); effect in standard deviations.
+    level : of the test; the dotted line, where the lines should begin.
+    """
+    needs(table, "effect", "subjects", "share", "low", "high")
+    ax = axes(ax)
+    sizes = sorted(table["subjects"].unique())
+    shades = plt.get_cmap("cividis")(np.linspace(0.85, 0.05, len(sizes)))
+    for i, (subjects, shade) in enumerate(zip(sizes, shades, strict=True)):
+        rows = table[table["subjects"] == subjects].sort_values("effect")
+        ax.plot(
+            rows["effect"],
+            100 * rows["share"],
+            color=shade,
+            marker="osD^vP"[i % 6],
+            label=f"{subjects} people",
+        )
+        ax.fill_between(
+            rows["effect"], 100 * rows["low"], 100 * rows["high"], color=shade, alpha=0.15, linewidth=0
+        )
+    ax.axhline(100 * level, color="0.4", linewidth=0.8, linestyle=":")
+    ax.set(
+        xlabel="planted effect (standard deviations)", ylabel=f"found at p < {level:g} (%)", ylim=(-2, 102)
+    )
+    ax.legend()
+    return ax
+
+
+def plot_null_p(p: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | None = None) -> Axes:
+    """p-values under the null against what uniform ones would be; the band holds 95 % of uniform ones.
+
+    Parameters
+    ----------
+    p : method → p-values, one per simulated cohort without any effect.
+    """
+    ax = axes(ax)
+    from scipy.stats import beta
+
+    for i, (name, values) in enumerate(p.items()):
+        values = np.sort(np.asarray(values, dtype=float))
+        n = len(values)
+        if not n or not np.isfinite(values).all():
+            raise InputError(f"'{name}' has no p-values, or some that are not finite")
+        even = (np.arange(n) + 0.5) / n
+        if i == 0:
+            ranks = np.arange(1, n + 1)
+            low, high = beta.ppf([[0.025], [0.975]], ranks, n - ranks + 1)
+            ax.fill_between(even, low, high, color="0.9", linewidth=0)
+            ax.plot([0, 1], [0, 1], color="0.5", linewidth=0.8, linestyle="--")
+        below = (values <= level).mean()
+        ax.plot(
+            even, values, color=look(name)[0], drawstyle="steps-mid",
+            label=f"{name}: {below:.1%} at p ≤ {level:g} (n = {n})",
+        )  # fmt: skip
+    ax.set(xlabel="expected of uniform p-values", ylabel="observed p-value", xlim=(0, 1), ylim=(0, 1))
+    ax.legend(fontsize=6)
+    return ax
+
+
+def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Share observed against chance predicted, with 95 % intervals; dot sizes are numbers of recordings.
+
+    Parameters
+    ----------
+    table : ``predicted, observed, low, high, n`` and, for several rows, ``method``.
+    """
+    needs(table, "predicted", "observed", "low", "high", "n")
+    ax = axes(ax)
+    ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+    for name, rows in table.assign(method=table.get("method", "")).groupby("method", sort=False):
+        shade, shape = look(name) if name else ("#D55E00", "o")
+        ax.vlines(rows["predicted"], rows["low"], rows["high"], color=shade, linewidth=1)
+        ax.plot(rows["predicted"], rows["observed"], color=shade, linewidth=0.8, alpha=0.6)
+        ax.scatter(
+            rows["predicted"], rows["observed"], s=60 * rows["n"] / table["n"].max() + 6, color=shade,
+            marker=shape, label=name or None,
+        )  # fmt: skip
+    ax.set(xlabel="predicted chance", ylabel="observed share", xlim=(0, 1), ylim=(-0.03, 1.03))
+    if "method" in table:
+        ax.legend(fontsize=6)
+    return ax
+
+
+def plot_confusion(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Recordings by true (rows) and predicted (columns) class: number, and share of the true class.
+
+    Parameters
+    ----------
+    counts : (classes, classes) numbers with the classes' names as index and columns.
+    """
+    ax = axes(ax)
+    values = counts.to_numpy(dtype=float)
+    share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    ax.imshow(share, cmap="cividis_r", vmin=0, vmax=1)
+    for i, j in np.ndindex(values.shape):
+        ink = "white" if share[i, j] > 0.55 else "black"
+        ax.text(
+            j, i, f"{values[i, j]:.0f}\n{share[i, j]:.0%}", ha="center", va="center", fontsize=7, color=ink
+        )
+    ax.set_xticks(range(len(counts.columns)), [str(c) for c in counts.columns])
+    ax.set_yticks(range(len(counts.index)), [str(c) for c in counts.index])
+    ax.set(xlabel="predicted", ylabel="true")
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    return ax
+
+
+def plot_probe(table: pd.DataFrame, xlabel: str = "right person named (%)", ax: Axes | None = None) -> Axes:
+    """Identity probe: how often the person is recognised from each row's features, against chance.
+
+    Parameters
+    ----------
+    table : ``method, value, low, high, chance``, shares.
+    """
+    needs(table, "method", "value", "low", "high", "chance")
+    ax = axes(ax)
+    for y, row in enumerate(table.to_dict("records")):
+        shade = "#777777" if is_control(row["method"]) else look(row["method"])[0]
+        ax.barh(y, 100 * row["value"], color=shade, height=0.65, alpha=0.85)
+        ax.plot([100 * row["low"], 100 * row["high"]], [y, y], color="black", linewidth=0.8)
+    chance = 100 * float(table["chance"].iloc[0])
+    ax.axvline(chance, color="0.3", linewidth=0.8, linestyle="--")
+    ax.set_yticks(range(len(table)), list(table["method"]))
+    ax.set(ylim=(len(table) - 0.5, -0.5), xlabel=f"{xlabel}; dashed: chance, {chance:.1f} %")
+    return ax
+
+
+def plot_leak(table: pd.DataFrame, xlabel: str, chance: float, ax: Axes | None = None) -> Axes:
+    """The same model scored honestly (filled) and by a leaky protocol (hollow): the distance is what leaking is worth.
+
+    Parameters
+    ----------
+    table : ``method, split, value, low, high``; the first split that occurs is the honest one.
+    chance : where both should be when there is nothing to find.
+    """
+    needs(table, "method", "split", "value", "low", "high")
+    ax = axes(ax)
+    splits, methods = list(dict.fromkeys(table["split"])), list(dict.fromkeys(table["method"]))
+    for row in table.to_dict("records"):
+        honest = row["split"] == splits[0]
+        shade, shape = look(row["method"])
+        y = methods.index(row["method"]) + (-0.15 if honest else 0.15)
+        ax.plot([row["low"], row["high"]], [y, y], color=shade, linewidth=1.3)
+        ax.plot(
+            [row["value"]],
+            [y],
+            marker=shape,
+            markersize=5,
+            color=shade,
+            markerfacecolor=shade if honest else "w",
+        )
+    for i, split in enumerate(splits):
+        ax.plot([], [], "o", color="0.3", markerfacecolor="0.3" if i == 0 else "w", label=split)
+    ax.axvline(chance, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
+    ax.set_yticks(range(len(methods)), methods)
+    ax.set(ylim=(len(methods) - 0.5, -0.5), xlabel=xlabel)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=len(splits), fontsize=6)
+    return ax
+
+
+def plot_reconstructions(
+    original: np.ndarray, masked: np.ndarray, rebuilt: np.ndarray, titles: Sequence[str] | None = None
+) -> Figure:
+    """What a Masked Autoencoder makes of pictures: as they are, what it sees, what it gives back.
+
+    Parameters
+    ----------
+    original, masked, rebuilt : (n, H, W, 3) uint8, or float in 0–1.
+    titles : n texts above the pictures.
+    """
+    rows = {"picture": original, "what it sees": masked, "what it gives back": rebuilt}
+    if len({np.shape(r)[0] for r in rows.values()}) != 1 or not len(original):
+        raise InputError("as many masked and rebuilt pictures as originals are needed, at least one")
+    n = len(original)
+    figure, grid = plt.subplots(3, n, figsize=(min(PAGE, 0.85 * n + 0.6), 2.7), squeeze=False)
+    for row, (name, pictures) in zip(grid, rows.items(), strict=True):
+        for ax, picture in zip(row, pictures, strict=True):
+            ax.imshow(picture if np.asarray(picture).dtype == np.uint8 else np.clip(picture, 0, 1))
+            ax.set(xticks=[], yticks=[])
+            for side in ax.spines.values():
+                side.set_visible(False)
+        row[0].set_ylabel(name, fontsize=7)
+    for ax, title in zip(grid[0], titles or [], strict=False):
+        ax.set_title(title, fontsize=6)
+    return figure
+
+
+def plot_motion(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """Statistics of motion, one panel each: curves over a common axis, simulated ones solid, measured ones dashed.
+
+    Parameters
+    ----------
+    table : ``statistic, source, x, value``.
+    titles : statistic → ``"title|x label|y label"``; also the order.
+    """
+    needs(table, "statistic", "source", "x", "value")
+    sources = list(dict.fromkeys(table["source"]))
+    figure, panels = plt.subplots(1, len(titles), figsize=(PAGE, 2.2), squeeze=False)
+    for ax, (statistic, text) in zip(panels[0], titles.items(), strict=True):
+        title, xlabel, ylabel = text.split("|")
+        for i, source in enumerate(sources):
+            rows = table[(table["statistic"] == statistic) & (table["source"] == source)].sort_values("x")
+            solid = "-" if "simulated" in source else "--"
+            ax.plot(rows["x"], rows["value"], solid, color=QUALITATIVE[i % len(QUALITATIVE)], label=source)
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        ax.set_title(title, fontsize=7)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(sources))
+    return figure
+
+
+def _p(p: float) -> str:
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
