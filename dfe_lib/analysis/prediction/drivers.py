@@ -17,8 +17,7 @@ from dfe_lib.analysis.association import token_presence
 from dfe_lib.analysis.prediction.inputs import feature_matrix, label_matrix, subject_groups
 from dfe_lib.analysis.prediction.metrics import Task
 from dfe_lib.analysis.prediction.model import (
-    PENALTIES,
-    _loss,
+    choose_penalty,
     fit_predict,
     grouped_splits,
     permute_labels,
@@ -34,7 +33,7 @@ class Drivers:
 
     Attributes
     ----------
-    table : one row per feature, the heaviest first: ``feature``; ``weight``, by how much the prediction moves when the
+    table : one row per feature, in order of ``rank``: ``feature``; ``weight``, by how much the prediction moves when the
         feature moves by one standard deviation (mean over folds; log odds for classes, units of the label otherwise);
         ``low, high``, its smallest and largest value over folds; ``per_unit``, the same per unit of the feature itself
         (NaN for counts, whose weighting is not linear); ``same_sign``, share of folds that agree with the mean's sign;
@@ -87,7 +86,7 @@ def drivers(
     rng = np.random.default_rng(seed)
     known = classes is not None
     splits = grouped_splits(y, groups, folds, known, seed)
-    penalties = [_penalty(data, y, groups, train, task, inner_folds, seed) for train, _ in splits]
+    penalties = [choose_penalty(data, y, groups, train, task, inner_folds, seed) for train, _ in splits]
     weights = np.stack(
         [_weights(data, y, train, task, p) for (train, _), p in zip(splits, penalties, strict=True)]
     )
@@ -114,7 +113,8 @@ def drivers(
             "alone": alone,
         }
     )
-    ordered = table.sort_values("weight", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+    # By rank: folds may choose different penalties, and the loosest one would decide a mean of weights.
+    ordered = table.sort_values("rank", kind="stable", ignore_index=True)
     return Drivers(ordered, pd.DataFrame(weights, columns=features.columns), pd.DataFrame(agreement))
 
 
@@ -225,21 +225,6 @@ def token_numbers(features: list[str]) -> list[int]:
     if wrong:
         raise InputError(f"not a column of a bag of tokens: {choices(wrong[0], ['t0', 't1', 't2'])}")
     return [int(f[1:]) for f in features]
-
-
-def _penalty(
-    data, y: np.ndarray, groups: np.ndarray, train: np.ndarray, task: Task, folds: int, seed: int
-) -> float:
-    """The penalty that the protocol would choose on these rows."""
-    classes = task.kind == "classification"
-    loss = np.zeros(len(PENALTIES))
-    for inner, held in grouped_splits(y[train], groups[train], folds, classes, seed):
-        rows, test = train[inner], train[held]
-        if classes and len(np.unique(y[rows])) < len(np.unique(y)):
-            continue
-        a, b = prepare(data, rows, test)
-        loss += _loss(fit_predict(a, y[rows], b, task, PENALTIES), y[test], task)
-    return PENALTIES[int(np.argmin(loss))]
 
 
 def _weights(data, y: np.ndarray, train: np.ndarray, task: Task, penalty: float) -> np.ndarray:
