@@ -33,8 +33,8 @@ class Drivers:
 
     Attributes
     ----------
-    table : one row per feature, in order of ``rank``: ``feature``; ``weight``, by how much the prediction moves when the
-        feature moves by one standard deviation (mean over folds; log odds for classes, units of the label otherwise);
+    table : one row per feature, in order of ``rank``: ``feature``; ``weight``, by how much the prediction moves when
+        the feature moves by one standard deviation (mean over folds; log odds for classes, else units of the label);
         ``low, high``, its smallest and largest value over folds; ``per_unit``, the same per unit of the feature itself
         (NaN for counts, whose weighting is not linear); ``same_sign``, share of folds that agree with the mean's sign;
         ``rank``, mean rank of |weight| over folds; ``alone``, the feature's own correlation with the label.
