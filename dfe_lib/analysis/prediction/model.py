@@ -156,7 +156,7 @@ def _softmax(evidence: np.ndarray) -> np.ndarray:
 
 
 def _loss(answers: np.ndarray, y: np.ndarray, model: str, task: Task) -> np.ndarray:
-    """(penalties,) what the model minimises, on held-out rows: squared error, or log or hinge loss, mean over classes."""
+    """(penalties,) what the model minimises, on held-out rows: squared error, or log or hinge loss by class."""
     if task.kind == "regression":
         return ((answers - y) ** 2).mean(axis=(1, 2))
     classes = y[:, 0]
