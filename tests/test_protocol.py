@@ -54,6 +54,20 @@ def test_finds_an_effect_and_its_rows_are_complete():
     assert outcome.predictions.groupby("subject")["fold"].nunique().max() == 1
 
 
+def test_a_difference_has_the_interval_of_pairs():
+    features, labels = _data(1.5)
+    same = features | {"twin": features["good"]}
+    table = evaluate(same, labels, PEOPLE, STRESS).table.query("primary").set_index("method")
+    assert (table.loc[["good", "twin"], ["difference", "difference_low", "difference_high"]] == 0).all(
+        axis=None
+    )
+    row = table.loc["noise"]
+    assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
+    assert (
+        row["difference_high"] - row["difference_low"] < row["high"] - row["low"] + table.loc["good", "high"]
+    )
+
+
 def test_same_seed_same_table():
     features, labels = _data(1.0)
     a, b = (evaluate({"good": features["good"]}, labels, PEOPLE, STRESS, replicates=50) for _ in range(2))

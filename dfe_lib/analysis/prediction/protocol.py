@@ -33,10 +33,10 @@ class Outcome:
     Attributes
     ----------
     table : one row per method, target and metric: ``method, target, metric, value, low, high, spread, difference,
-        p, p_holm, primary``. ``low, high``: 95 % bootstrap interval over subjects. ``spread``: standard deviation over
-        repeats, NaN with one. ``difference``: value minus the
-        reference's. ``p``: paired permutation test against the reference on the primary metric,
-        Holm-adjusted over methods in ``p_holm``; NaN elsewhere.
+        difference_low, difference_high, p, p_holm, primary``. ``low, high``: 95 % bootstrap interval over subjects.
+        ``spread``: standard deviation over repeats, NaN with one. ``difference``: value minus the reference's, with the
+        95 % interval of the same bootstrap samples. ``p``: paired permutation test against the reference on the primary
+        metric, Holm-adjusted over methods in ``p_holm``; NaN elsewhere.
     predictions : one row per repeat, recording and target: ``repeat, recording, subject, fold, target, truth`` and one
         column per method, out of fold.
     decisions : for classes, one row per repeat, recording and method: ``repeat, recording, subject, fold, method,

@@ -55,15 +55,18 @@ def score_table(
     for metric in (METRICS[name] for name in task.metrics):
         primary = metric.name == task.metrics[0]
         for target, part in parts.items():
+            each, drawn = {}, {}
             for name, runs in predicted.items():
                 if metric.ranks:
-                    each, drawn = _ranked(metric, runs, y, folds, person, tested, weights)
+                    each[name], drawn[name] = _ranked(metric, runs, y, folds, person, tested, weights)
                 else:
-                    each, drawn = _summed(metric, sums[name][:, :, part], weights)
-                low, high = _ends(drawn)
+                    each[name], drawn[name] = _summed(metric, sums[name][:, :, part], weights)
+            for name in predicted:
                 row = {"method": name, "target": target, "metric": metric.name, "primary": primary}
-                row |= {"value": float(each.mean()), "low": low, "high": high, "p": np.nan}
-                row["spread"] = float(each.std(ddof=1)) if len(each) > 1 else np.nan
+                row |= {"value": float(each[name].mean()), "p": np.nan}
+                row["low"], row["high"] = _ends(drawn[name])
+                row["difference_low"], row["difference_high"] = _ends(drawn[name] - drawn[reference])
+                row["spread"] = float(each[name].std(ddof=1)) if len(each[name]) > 1 else np.nan
                 if primary and target == "all" and name != reference:
                     row["p"] = _paired(
                         metric, sums[name], sums[reference], np.random.default_rng([seed, 2]), replicates
@@ -83,6 +86,8 @@ def score_table(
         "high",
         "spread",
         "difference",
+        "difference_low",
+        "difference_high",
         "p",
         "p_holm",
         "primary",
