@@ -70,7 +70,7 @@ def test_worlds_stand_side_by_side_in_the_order_given():
 
 
 def test_power_has_a_line_and_a_band_per_size_of_cohort(ax):
-    table = pd.DataFrame({"effect": [0.8, 0.0, 0.8], "subjects": [60, 60, 20], "share": [0.9, 0.05, 0.4]})
+    table = pd.DataFrame({"effect": [0.8, 0.0, 0.8], "subjects": [60, 60, 20], "detected": [0.9, 0.05, 0.4]})
     prediction.plot_power(table.assign(low=0.0, high=1.0), ax=ax)
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["20 people", "60 people"]
     assert ax.lines[1].get_xdata().tolist() == [0.0, 0.8] and ax.lines[1].get_ydata().tolist() == [5, 90]
@@ -87,30 +87,34 @@ def test_null_p_values_lie_beside_the_diagonal_with_their_rate(ax):
         prediction.plot_null_p({"none": np.array([])}, ax=ax)
 
 
-def test_calibration_dots_grow_with_their_number(ax):
+def test_calibration_dots_grow_with_their_number_and_the_legend_has_the_error(ax):
     table = pd.DataFrame(
-        {"predicted": [0.2, 0.8], "observed": [0.3, 0.7], "low": 0.1, "high": 0.9, "n": [10, 40]}
+        {"method": "FACS bag", "predicted": [0.2, 0.8], "observed": [0.3, 0.7], "count": [10, 40]}
     )
-    prediction.plot_calibration(table, ax)
+    errors = pd.DataFrame({"method": ["FACS bag"], "ece": [0.1], "ece_low": [0.05], "ece_high": [0.2]})
+    prediction.plot_calibration(table, errors, ax)
     dots = next(c for c in ax.collections if isinstance(c, PathCollection))
     assert (
         dots.get_offsets().tolist() == [[0.2, 0.3], [0.8, 0.7]] and dots.get_sizes()[1] > dots.get_sizes()[0]
     )
+    assert ax.get_legend().get_texts()[0].get_text() == "FACS bag: ECE 0.10 [0.05, 0.20]"
 
 
 def test_confusion_writes_numbers_and_shares_of_the_true_class(ax):
-    counts = pd.DataFrame([[3, 1], [0, 0]], index=["calm", "stressed"], columns=["calm", "stressed"])
-    prediction.plot_confusion(counts, ax)
-    assert [t.get_text() for t in ax.texts] == ["3\n75%", "1\n25%", "0\n0%", "0\n0%"]
+    rows = [(0, 0, 3, 0.75), (0, 1, 1, 0.25), (1, 0, 0, 0.0), (1, 1, 2, 1.0)]
+    table = pd.DataFrame(rows, columns=["truth", "predicted", "count", "share"])
+    prediction.plot_confusion(table, {0: "calm", 1: "stressed"}, ax)
+    assert [t.get_text() for t in ax.texts] == ["3\n75%", "1\n25%", "0\n0%", "2\n100%"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["calm", "stressed"]
 
 
 def test_probe_and_leak_say_what_chance_is():
     probe = pd.DataFrame(
-        {"method": ["DFE bag of tokens"], "value": [0.4], "low": [0.3], "high": [0.5], "chance": 0.05}
+        {"method": ["DFE bag of tokens"], "told": [0.4], "low": [0.3], "high": [0.5], "chance": 0.05}
     )
     ax = prediction.plot_probe(probe, ax=plt.subplots()[1])
     assert "5.0 %" in ax.get_xlabel() and ax.patches[0].get_width() == pytest.approx(40)
-    leak = probe.drop(columns="chance")
+    leak = probe.rename(columns={"told": "value"})
     leak = pd.concat([leak.assign(split="by subject"), leak.assign(split="leaky", value=0.9)])
     ax = prediction.plot_leak(leak, "balanced accuracy", 0.5, plt.subplots()[1])
     assert [m.get_markerfacecolor() for m in marks(ax)[:2]] == [style.colour("DFE"), "w"]

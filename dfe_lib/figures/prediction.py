@@ -104,10 +104,11 @@ def plot_power(table: pd.DataFrame, level: float = 0.05, ax: Axes | None = None)
 
     Parameters
     ----------
-    table : ``effect, subjects, share, low, high`` (binomial 95 % interval); effect in standard deviations.
+    table : of one method, as of :func:`dfe_lib.analysis.prediction.power.power_curve`: ``effect, subjects, detected,
+        low, high`` (binomial 95 % interval); effect in standard deviations.
     level : of the test; the dotted line, where the lines should begin.
     """
-    needs(table, "effect", "subjects", "share", "low", "high")
+    needs(table, "effect", "subjects", "detected", "low", "high")
     ax = axes(ax)
     sizes = sorted(table["subjects"].unique())
     shades = plt.get_cmap("cividis")(np.linspace(0.85, 0.05, len(sizes)))
@@ -115,7 +116,7 @@ def plot_power(table: pd.DataFrame, level: float = 0.05, ax: Axes | None = None)
         rows = table[table["subjects"] == subjects].sort_values("effect")
         ax.plot(
             rows["effect"],
-            100 * rows["share"],
+            100 * rows["detected"],
             color=shade,
             marker="osD^vP"[i % 6],
             label=f"{subjects} people",
@@ -162,48 +163,53 @@ def plot_null_p(p: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | Non
     return ax
 
 
-def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Share observed against chance predicted, with 95 % intervals; dot sizes are numbers of recordings.
+def plot_calibration(table: pd.DataFrame, errors: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes:
+    """Observed share against predicted chance; on the dashed line chances are what they say.
 
     Parameters
     ----------
-    table : ``predicted, observed, low, high, n`` and, for several rows, ``method``.
+    table : as of :func:`dfe_lib.analysis.prediction.calibration.reliability`: ``method, predicted, observed, count``;
+        dots grow with the number of predictions.
+    errors : ``method, ece, ece_low, ece_high``: the expected calibration error for the legend.
     """
-    needs(table, "predicted", "observed", "low", "high", "n")
+    needs(table, "method", "predicted", "observed", "count")
     ax = axes(ax)
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-    for name, rows in table.assign(method=table.get("method", "")).groupby("method", sort=False):
-        shade, shape = look(name) if name else ("#D55E00", "o")
-        ax.vlines(rows["predicted"], rows["low"], rows["high"], color=shade, linewidth=1)
+    said = {} if errors is None else errors.set_index("method").to_dict("index")
+    for name, rows in table.groupby("method", sort=False):
+        shade, shape = look(name)
+        label = name
+        if name in said:
+            e = said[name]
+            label = f"{name}: ECE {e['ece']:.2f} [{e['ece_low']:.2f}, {e['ece_high']:.2f}]"
         ax.plot(rows["predicted"], rows["observed"], color=shade, linewidth=0.8, alpha=0.6)
-        ax.scatter(
-            rows["predicted"], rows["observed"], s=60 * rows["n"] / table["n"].max() + 6, color=shade,
-            marker=shape, label=name or None,
-        )  # fmt: skip
+        size = 60 * rows["count"] / table["count"].max() + 5
+        ax.scatter(rows["predicted"], rows["observed"], s=size, color=shade, marker=shape, label=label)
     ax.set(xlabel="predicted chance", ylabel="observed share", xlim=(0, 1), ylim=(-0.03, 1.03))
-    if "method" in table:
-        ax.legend(fontsize=6)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), fontsize=6)
     return ax
 
 
-def plot_confusion(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_confusion(table: pd.DataFrame, names: Mapping | None = None, ax: Axes | None = None) -> Axes:
     """Recordings by true (rows) and predicted (columns) class: number, and share of the true class.
 
     Parameters
     ----------
-    counts : (classes, classes) numbers with the classes' names as index and columns.
+    table : of one method, as of :func:`dfe_lib.analysis.prediction.calibration.confusion`.
+    names : class → what it is called.
     """
+    needs(table, "truth", "predicted", "count", "share")
     ax = axes(ax)
-    values = counts.to_numpy(dtype=float)
-    share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    counts = table.pivot(index="truth", columns="predicted", values="count")
+    share = table.pivot(index="truth", columns="predicted", values="share").to_numpy()
     ax.imshow(share, cmap="cividis_r", vmin=0, vmax=1)
-    for i, j in np.ndindex(values.shape):
+    for i, j in np.ndindex(share.shape):
         ink = "white" if share[i, j] > 0.55 else "black"
-        ax.text(
-            j, i, f"{values[i, j]:.0f}\n{share[i, j]:.0%}", ha="center", va="center", fontsize=7, color=ink
-        )
-    ax.set_xticks(range(len(counts.columns)), [str(c) for c in counts.columns])
-    ax.set_yticks(range(len(counts.index)), [str(c) for c in counts.index])
+        text = f"{counts.iloc[i, j]:.0f}\n{share[i, j]:.0%}"
+        ax.text(j, i, text, ha="center", va="center", fontsize=7, color=ink)
+    called = [str((names or {}).get(c, c)) for c in counts.index]
+    ax.set_xticks(range(len(called)), called)
+    ax.set_yticks(range(len(called)), called)
     ax.set(xlabel="predicted", ylabel="true")
     ax.tick_params(length=0)
     for side in ax.spines.values():
@@ -216,13 +222,13 @@ def plot_probe(table: pd.DataFrame, xlabel: str = "right person named (%)", ax: 
 
     Parameters
     ----------
-    table : ``method, value, low, high, chance``, shares.
+    table : as of :func:`dfe_lib.analysis.prediction.audit.identity_probe`: ``method, told, low, high, chance``.
     """
-    needs(table, "method", "value", "low", "high", "chance")
+    needs(table, "method", "told", "low", "high", "chance")
     ax = axes(ax)
     for y, row in enumerate(table.to_dict("records")):
         shade = "#777777" if is_control(row["method"]) else look(row["method"])[0]
-        ax.barh(y, 100 * row["value"], color=shade, height=0.65, alpha=0.85)
+        ax.barh(y, 100 * row["told"], color=shade, height=0.65, alpha=0.85)
         ax.plot([100 * row["low"], 100 * row["high"]], [y, y], color="black", linewidth=0.8)
     chance = 100 * float(table["chance"].iloc[0])
     ax.axvline(chance, color="0.3", linewidth=0.8, linestyle="--")
