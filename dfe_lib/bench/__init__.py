@@ -13,6 +13,7 @@ from pathlib import Path
 from dfe_lib.bench.codings import codings
 from dfe_lib.bench.extraction import extraction
 from dfe_lib.bench.quality import quality
+from dfe_lib.bench.readers import readers
 from dfe_lib.bench.report import markdown
 from dfe_lib.bench.tokens import tokens
 from dfe_lib.errors import ConfigError, choices
@@ -26,6 +27,7 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "tokens": tokens,
     "quality": quality,
     "codings": codings,
+    "readers": readers,
 }
 
 

@@ -61,7 +61,9 @@ def train(
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="extraction, tokens, quality, codings or all.")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="extraction, tokens, quality, codings, readers or all.")
+    ] = "all",
 ) -> None:
     """Measure speed on this machine against peers in the same run; figures to benchmarks/ and BENCHMARKS.md."""
     from dfe_lib import bench as benchmarks

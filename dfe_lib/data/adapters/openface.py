@@ -1,8 +1,10 @@
-"""OpenFace 2.x CSV files: action units, and the shape of the face as ψ (``p_0`` to ``p_33``, or the 3-D landmarks)."""
+"""OpenFace 2.x CSV files: action units, 68 landmarks, and the shape of the face (``p_0`` to ``p_33``, or 3-D)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ OPENFACE34 = ExpressionSpace(
 )
 OPENFACE204 = ExpressionSpace("openface204", _COORDINATES, _MEAN_SQUARE * np.eye(len(_COORDINATES)))
 SPACES = {space.name: space for space in (OPENFACE34, OPENFACE204)}
+_LANDMARKS = {"XYZ": "-3Dfp", "xy": "-2Dfp"}
 NEUTRAL = "estimated per recording: median of each coefficient"
 _STILL = (*range(27, 36), 36, 39, 42, 45)  # nose and eye corners: what expressions move least
 _PAIRS = (  # the subject's right and left
@@ -64,7 +67,9 @@ def read_openface(path: str | Path, recording: str | None = None) -> ActionUnitF
         :class:`~dfe_lib.data.adapters.au_frames.ActionUnitFrames` excludes.
     """
     base = ["frame", "timestamp", "confidence"]
-    table = read_csv(path, base, "an OpenFace CSV")
+    table = read_csv(
+        path, base, "an OpenFace CSV", lambda c: c in (*base, "success") or bool(_UNIT.fullmatch(c)), text=()
+    )
     found = {c: m for c in table.columns if (m := _UNIT.fullmatch(c))}
     if not found:
         raise InputError(f"{path} has no action units (AUxx_r, AUxx_c); run OpenFace with -aus")
@@ -113,21 +118,7 @@ def read_openface_shape(
         raise InputError(f"no such space of OpenFace: {choices(space, SPACES)}")
     target = SPACES[space]
     option = "-pdmparams" if space == "openface34" else "-3Dfp"
-    try:
-        table = read_csv(
-            path, ["frame", "timestamp", "confidence", *target.names], "an OpenFace CSV with the shape"
-        )
-    except InputError as error:
-        raise InputError(f"{error}; run OpenFace with {option}") from (
-            error if "lacks" in str(error) else error
-        )
-    base = numbers(table, ["frame", "timestamp", "confidence"], path)
-    if len(np.unique(base[:, 0])) < len(base):
-        raise InputError(f"{path} lists several faces in one frame; keep the rows of one face_id")
-    psi = numbers(table, target.names, path)
-    success = (table["success"] == 1).to_numpy() if "success" in table.columns else base[:, 2] > 0
-    detected = success & np.isfinite(psi).all(axis=1)
-    psi[~detected] = np.nan
+    base, psi, detected = _faces(path, target.names, "with the shape", option)
     if space == "openface204" and detected.any():
         psi[detected] = _upright(psi[detected].reshape(-1, N_LANDMARKS, 3)).reshape(-1, len(target.names))
     if detected.any():
@@ -141,6 +132,61 @@ def read_openface_shape(
         source_frame=base[:, 0].astype(np.int32),
     )
     return frames.with_psi(out, psi, target.names)
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks68:
+    """Landmarks that OpenFace has found. frames: frame table; points (n, 68, 3) mm or (n, 68, 2) px, NaN where none."""
+
+    frames: pd.DataFrame
+    points: np.ndarray
+
+
+def read_openface_landmarks(path: str | Path, axes: str = "XYZ", recording: str | None = None) -> Landmarks68:
+    """The 68 landmarks of an OpenFace CSV, for a regressor that takes them.
+
+    Parameters
+    ----------
+    axes : ``"XYZ"``, mm in the axes of the camera (x right, y down, z away); or ``"xy"``, pixels of the picture.
+    recording : name in the frame table; by default the file's.
+
+    Raises
+    ------
+    InputError : other axes; not such a file; several faces in a frame; text where numbers should be.
+    """
+    if axes not in _LANDMARKS:
+        raise InputError(f"no such landmarks of OpenFace: {choices(axes, _LANDMARKS)}")
+    names = [f"{axis}_{i}" for i in range(N_LANDMARKS) for axis in axes]
+    base, values, detected = _faces(path, names, "with landmarks", _LANDMARKS[axes])
+    table = frames.frame_table(
+        recording or Path(path).stem,
+        base[:, 1],
+        detected,
+        n_faces=detected,
+        attrs={"tool": "OpenFace"},
+        source_frame=base[:, 0].astype(np.int32),
+    )
+    return Landmarks68(table, values.astype(np.float32).reshape(-1, N_LANDMARKS, len(axes)))
+
+
+def _faces(
+    path: str | Path, names: Sequence[str], what: str, option: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n, 3) frame, time and confidence; (n, k) values, NaN where not detected; (n,) detected."""
+    base = ["frame", "timestamp", "confidence"]
+    wanted = {*base, "success", *names}
+    try:
+        table = read_csv(path, [*base, *names], f"an OpenFace CSV {what}", wanted.__contains__, text=())
+    except InputError as error:
+        raise InputError(f"{error}; run OpenFace with {option}") from error
+    lead = numbers(table, base, path)
+    if len(np.unique(lead[:, 0])) < len(lead):
+        raise InputError(f"{path} lists several faces in one frame; keep the rows of one face_id")
+    values = numbers(table, names, path)
+    success = (table["success"] == 1).to_numpy() if "success" in table.columns else lead[:, 2] > 0
+    detected = success & np.isfinite(values).all(axis=1)
+    values[~detected] = np.nan
+    return lead, values, detected
 
 
 def _upright(points: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def read_feat_csv(
         raise InputError(f"fps must be above 0, but is {fps}")
     needs = ["frame", _BOX, "AU01", *(_MESH if mesh else [])]
     what = "a Py-Feat CSV" + (" with a 478-point mesh" if mesh else "")
-    table = read_csv(path, needs, what, only=_is_used)
+    table = read_csv(path, needs, what, only=_is_used, text=("input",))
     frame = numbers(table, ["frame"], path)
     if not np.isfinite(frame).all() or (frame % 1).any():
         raise InputError(f"{path}: column 'frame' must hold whole numbers")
