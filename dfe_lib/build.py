@@ -101,8 +101,7 @@ def expression_regressor(folder: Path) -> dict:
         "ablation": rows,
         "limits": "Rendered faces are not people: see notebook 01 for the agreement on real actors.",
     }
-    tensors = {k: getattr(regressor, k) for k in regressor.__dataclass_fields__}
-    artefacts.save(folder, tensors, card)
+    artefacts.save(folder, regressor.tensors, card)
     return {k: figures[k] for k in ("mean_r", "variance_explained", "rms_mm")}
 
 
@@ -150,11 +149,7 @@ def picture_regressor(folder: Path) -> dict:
         "ablation": [{k: v if k == "what" else round(v, 3) for k, v in row.items()} for row in rows],
         "limits": "Rendered faces are not people: see notebook 01 for the agreement on real actors.",
     }
-    tensors = {"corners": regressor.points.corners, "weights": regressor.points.weights}
-    fields = [name for name in regressor.__dataclass_fields__ if name not in ("landmarks", "points")]
-    large = ("texture", "hidden_1", "hidden_2", "output", "log_sd")
-    tensors |= {k: getattr(regressor, k).astype(np.float16 if k in large else np.float32) for k in fields}
-    artefacts.save(folder, tensors, card)
+    artefacts.save(folder, regressor.tensors, card)
     return {k: figures[k] for k in ("mean_r", "variance_explained", "rms_mm")}
 
 

@@ -7,6 +7,8 @@ from dfe_lib import artefacts
 from dfe_lib.errors import InputError
 from dfe_lib.face import ExpressionRegressor
 from dfe_lib.face.align import align
+from dfe_lib.face.landmark_sets import MESH478
+from dfe_lib.face.layers import forward
 from dfe_lib.face.morphable import load_morphable, mirror_landmarks
 from dfe_lib.space import ICT53
 
@@ -129,7 +131,7 @@ def test_labels_must_fit_the_frames(regressor, clip):
 def test_weights_of_another_shape_are_refused(tmp_path):
     card = {"kind": "expression-regressor", "what": "-", "made_from": "-", "rebuild": "-"}
     shipped = ExpressionRegressor.load()
-    tensors = {name: getattr(shipped, name) for name in shipped.__dataclass_fields__}
+    tensors = shipped.tensors
     tensors["basis"] = tensors["basis"][:1404]
     with pytest.raises(InputError, match=r"'basis' has shape \(1404, 128\), but \(1434, 128\)"):
         ExpressionRegressor.load(artefacts.save(tmp_path / "r", tensors, card))
@@ -196,3 +198,19 @@ def test_training_makes_what_its_settings_ask_for(rng):
     with torch.no_grad():
         there, image = network(x).numpy(), network(x * torch.tensor(signs)).numpy()
     np.testing.assert_allclose(image, ICT53.mirror(there), atol=1e-4)
+
+
+def test_the_478_points_take_the_same_steps_as_before_there_were_other_sets(regressor, clip):
+    """Bit for bit: aligned landmarks minus the own neutral face, on the basis, through the layers."""
+    landmarks, _ = clip
+    own = regressor.estimate_neutral(landmarks)
+    assert regressor.landmark_set is MESH478 and regressor.population.shape == own.shape == (478, 3)
+    points = align(landmarks, regressor.neutral).points.reshape(len(landmarks), -1)
+    seen = points @ regressor.basis
+    seen -= own.reshape(-1) @ regressor.basis
+    psi, sd = np.empty((2, len(landmarks), 53), np.float32)
+    forward(regressor, seen, psi, sd)
+    found = regressor.express(landmarks, own)
+    np.testing.assert_array_equal(found[0], psi)
+    np.testing.assert_array_equal(found[1], sd)
+    np.testing.assert_array_equal(regressor.predict(landmarks), psi)

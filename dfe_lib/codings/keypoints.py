@@ -11,22 +11,10 @@ import numpy as np
 
 from dfe_lib.errors import InputError
 from dfe_lib.face.align import align
+from dfe_lib.face.landmark_sets import KEYPOINTS68
 from dfe_lib.frames import N_LANDMARKS
 from dfe_lib.space import ICT53, ExpressionSpace
 
-# MediaPipe's landmark for each of the 68 points of the iBUG scheme, whose ids run from the subject's right to the left.
-# Our choice: the nearest landmark that has a mirror image among the 478 (jaw: even steps along the oval of the face).
-KEYPOINTS68 = (
-    *(127, 234, 132, 58, 172, 136, 149, 176, 152, 400, 378, 365, 397, 288, 361, 454, 356),  # 0–16 jaw
-    *(70, 63, 105, 66, 107),  # 17–21 right brow
-    *(336, 296, 334, 293, 300),  # 22–26 left brow
-    *(168, 197, 5, 4),  # 27–30 bridge of the nose
-    *(98, 97, 2, 326, 327),  # 31–35 below the nose
-    *(33, 160, 158, 133, 153, 144),  # 36–41 right eye
-    *(362, 385, 387, 263, 373, 380),  # 42–47 left eye
-    *(61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91),  # 48–59 outer lips
-    *(78, 81, 13, 311, 308, 402, 14, 178),  # 60–67 inner lips
-)
 N_KEYPOINTS = 68
 PARTS: dict[str, tuple[int, ...]] = {
     "right eye": (*range(17, 22), *range(36, 42)),

@@ -17,7 +17,7 @@ RIGID = np.array(
 BLOCK = 256  # frames at a time: what is worked on stays in the cache
 
 _AXES = np.array([1.0, -1.0, -1.0])  # picture axes to face axes
-_EVERY_POINT = np.tile(np.eye(3, dtype=np.float32), N_LANDMARKS)
+_LEAST_FRONTAL = 0.25  # of a frontal face's area: turned by about 75°
 _COFACTOR = np.array(
     [
         [4, 5, 3, 7, 8, 6, 1, 2, 0],
@@ -34,7 +34,7 @@ class Aligned:
 
     Attributes
     ----------
-    points : (n, 478, 3) float32, mm, in the frame of the reference face.
+    points : (n, 478, 3) float32, mm, in the frame of the reference face; of other sets (n, N, 3) or (n, N, 2).
     angles : (n, 3) float32, degrees: pitch, yaw, roll (R = Ry(yaw) · Rx(pitch) · Rz(roll)); positive is down,
         towards the subject's left, and the top of the head towards the subject's right.
     scale : (n,) float32, pixels per mm.
@@ -55,48 +55,98 @@ def reference() -> np.ndarray:
     return artefact.tensors["neutral"].astype(np.float32)
 
 
-def align(landmarks: np.ndarray, target: np.ndarray | None = None) -> Aligned:
+def align(landmarks: np.ndarray, target: np.ndarray | None = None, rigid: np.ndarray = RIGID) -> Aligned:
     """Rotate, scale and shift each frame's landmarks onto the reference face by its rigid points.
 
-    Least-squares similarity in 3-D (Umeyama, IEEE PAMI 13(4), 1991) over the rows of ``RIGID``: its 3×3 problem in
-    float64, the 478 points in float32.
+    Least-squares similarity in 3-D (Umeyama, IEEE PAMI 13(4), 1991) over the rows of ``rigid``: its 3×3 problem in
+    float64, the points in float32.
 
     Parameters
     ----------
     landmarks : (n, 478, 3) pixels, x right, y down, z away from the camera. NaN rows stay NaN, and so does a frame
         whose points are all one.
     target : (478, 3) mm; by default :func:`reference`.
+    rigid : rows of the points that do not move with an expression.
+
+    Other sets of N points, in pixels or in mm of the camera, are aligned to an (N, 3) target of theirs.
     """
     target = np.asarray(reference() if target is None else target, np.float64)
     points = np.ascontiguousarray(landmarks, np.float32)
-    n = len(points)
-    aligned = np.empty((n, N_LANDMARKS * 3), np.float32)
+    n, size = points.shape[:2]
+    every_point = _every_point(size)
+    aligned = np.empty((n, size * 3), np.float32)
     rotation, scale, origin = np.empty((n, 3, 3)), np.empty(n), np.empty((n, 3))
-    goal_mean = target[RIGID].mean(axis=0)
-    shift = np.tile(goal_mean.astype(np.float32), N_LANDMARKS)
-    buffer = np.empty((min(n, BLOCK), N_LANDMARKS * 3), np.float32)
+    goal_mean = target[rigid].mean(axis=0)
+    shift = np.tile(goal_mean.astype(np.float32), size)
+    buffer = np.empty((min(n, BLOCK), size * 3), np.float32)
     for start in range(0, n, BLOCK):
         rows = slice(start, start + BLOCK)
-        block = points[rows].reshape(-1, N_LANDMARKS * 3)
+        block = points[rows].reshape(-1, size * 3)
         away = buffer[: len(block)]
         with np.errstate(invalid="ignore", divide="ignore"):  # what has no solution becomes NaN
             seen = np.isfinite(block).all(axis=1)
-            centre, rotation[rows], scale[rows] = _similarity(points[rows][:, RIGID], target[RIGID], seen)
+            centre, rotation[rows], scale[rows] = _similarity(points[rows][:, rigid], target[rigid], seen)
             # About the centre, so that float32 loses nothing to a face far from the picture's corner.
-            np.subtract(block, np.matmul(centre, _EVERY_POINT, out=away), out=away)
+            np.subtract(block, np.matmul(centre, every_point, out=away), out=away)
             turn = (_AXES[:, None] * rotation[rows] / scale[rows, None, None]).astype(np.float32)
-            np.matmul(away.reshape(-1, N_LANDMARKS, 3), turn, out=aligned[rows].reshape(-1, N_LANDMARKS, 3))
+            np.matmul(away.reshape(-1, size, 3), turn, out=aligned[rows].reshape(-1, size, 3))
         aligned[rows] += shift
         origin[rows] = centre * _AXES - scale[rows, None] * (rotation[rows] @ goal_mean)
-    pitch = np.arcsin(np.clip(-rotation[:, 1, 2], -1, 1))
-    yaw = np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2])
-    roll = np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1])
     return Aligned(
-        aligned.reshape(n, N_LANDMARKS, 3),
-        np.degrees(np.stack([pitch, yaw, roll], axis=1)).astype(np.float32),
+        aligned.reshape(n, size, 3),
+        _angles(rotation),
         scale.astype(np.float32),
         np.stack([origin[:, 0], -origin[:, 1]], axis=1).astype(np.float32),
     )
+
+
+def align_flat(points: np.ndarray, target: np.ndarray, rigid: np.ndarray) -> Aligned:
+    """The same for points of a picture, whose depth nobody knows: turned to the front with the depth of the target.
+
+    The pose is that of a scaled orthographic camera, by least squares over the rigid points; then each point is where
+    it must lie on the frontal face if it is as deep there as the target's.
+
+    Parameters
+    ----------
+    points : (n, N, 2) pixels, x right, y down. NaN rows stay NaN; so do heads that are turned away so far
+        (about 75°) that this says nothing.
+    target : (N, 3) mm.
+    rigid : rows of the points that do not move with an expression.
+    """
+    target = np.asarray(target, np.float64)
+    picture = np.asarray(points, np.float64) * _AXES[:2]
+    goal_mean, centre = target[rigid].mean(axis=0), picture[:, rigid].mean(axis=1)
+    camera = np.linalg.pinv(target[rigid] - goal_mean) @ (picture[:, rigid] - centre[:, None])  # (n, 3, 2)
+    seen = np.isfinite(camera).all(axis=(1, 2))
+    camera[~seen] = np.eye(3)[:, :2]
+    u, stretch, vt = np.linalg.svd(camera, full_matrices=False)
+    scale = stretch.mean(axis=1)
+    across = (u @ vt).transpose(0, 2, 1)  # two rows of the rotation
+    rotation = np.concatenate([across, np.cross(across[:, :1], across[:, 1:])], axis=1)
+    turned = np.linalg.det(across[:, :, :2])
+    seen &= (turned > _LEAST_FRONTAL) & (scale > 0)
+    across[~seen], scale[~seen] = np.eye(3)[:2], 1.0
+    depth = (target[:, 2] - goal_mean[2])[:, None] * across[:, None, :, 2]
+    frontal = (picture - centre[:, None]) / scale[:, None, None] - depth
+    frontal = np.linalg.solve(across[:, None, :, :2], frontal[..., None])[..., 0] + goal_mean[:2]
+    origin = centre - scale[:, None] * (across @ goal_mean)
+    out = [frontal, _angles(rotation), scale, origin * _AXES[:2]]
+    for values in out:
+        values[~seen] = np.nan
+    return Aligned(*(values.astype(np.float32) for values in out))
+
+
+def _angles(rotation: np.ndarray) -> np.ndarray:
+    """(n, 3) float32 pitch, yaw, roll in degrees."""
+    pitch = np.arcsin(np.clip(-rotation[:, 1, 2], -1, 1))
+    yaw = np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2])
+    roll = np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1])
+    return np.degrees(np.stack([pitch, yaw, roll], axis=1)).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _every_point(size: int) -> np.ndarray:
+    return np.tile(np.eye(3, dtype=np.float32), size)
 
 
 def scale_of(landmarks: np.ndarray) -> np.ndarray:

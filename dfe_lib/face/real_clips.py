@@ -9,7 +9,6 @@ from safetensors.numpy import load_file, save_file
 
 from dfe_lib.data import manifest
 from dfe_lib.data.adapters.arkit import to_ict53
-from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Landmarker, blendshape_names
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.texture import crop
@@ -78,10 +77,11 @@ def real_examples(clips: RealClips, start: ExpressionRegressor) -> tuple[np.ndar
 
     ψ is MediaPipe's own for the channels of ``TAUGHT``, and the linear map's for the others.
     """
-    x = align(clips.landmarks, start.neutral).points.reshape(len(clips.clip), -1)
+    points = start.landmark_set.of_mesh(clips.landmarks)
+    x = start.landmark_set.align(points, start.neutral).points.reshape(len(clips.clip), -1)
     for number in np.unique(clips.clip):
         rows = clips.clip == number
-        x[rows] -= start.estimate_neutral(clips.landmarks[rows]).reshape(-1)
+        x[rows] -= start.estimate_neutral(points[rows]).reshape(-1)
     shown = (x @ start.basis).astype(np.float32)
     psi = shown @ start.linear
     taught = [i for i, n in enumerate(ICT53.names) if n.startswith(TAUGHT)]

@@ -1,23 +1,25 @@
-"""Expression regressor: 478 landmarks → 53 expression coefficients ψ, free of pose and identity.
+"""Expression regressor: landmarks → 53 expression coefficients ψ, free of pose and identity.
 
 A frame's aligned landmarks minus those of the person's own neutral face are projected on the directions in which
 expressions stand out of pose and detection noise; a linear map and a small network, both exactly mirror-symmetric, give
-ψ, and the network's last layer also says how far off it may be. How it is trained: :mod:`dfe_lib.face.training`.
+ψ, and the network's last layer also says how far off it may be. Which landmarks, MediaPipe's 478 or the 68 of other
+tools, is the regressor's :class:`~dfe_lib.face.landmark_sets.LandmarkSet`. How it is trained:
+:mod:`dfe_lib.face.training`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from dfe_lib import artefacts
-from dfe_lib.errors import InputError
-from dfe_lib.face.align import align
+from dfe_lib.errors import InputError, choices
+from dfe_lib.face.landmark_sets import MESH478, SETS, LandmarkSet
+from dfe_lib.face.layers import Layers, forward, layer_shapes
 from dfe_lib.face.morphable import load_morphable
-from dfe_lib.frames import N_LANDMARKS
 from dfe_lib.space import ICT53
 
 # Coefficients are zero or positive, so a recording's neutral lies at the low end of each of them: at its 10th
@@ -37,38 +39,26 @@ ESTIMATE_FRAMES = 3.0
 # At most so many frames, evenly spread, are looked at for a neutral face: enough, however long the recording.
 NEUTRAL_SAMPLE = 2048
 BLOCK = 512  # frames at a time: their activations stay in the processor's cache
-_SIZE = N_LANDMARKS * 3
 
 
-@dataclass(frozen=True, eq=False)
-class ExpressionRegressor:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExpressionRegressor(Layers):
     """Map from aligned, person-neutral-centred landmarks to ψ and its uncertainty, trained on rendered faces.
 
     Attributes
     ----------
-    neutral : (478, 3) float32, mm: aligned landmarks of the population's neutral face.
+    neutral : (N, 3) float32, mm: aligned landmarks of the population's neutral face.
     neutral_spread : (53,) float32: standard deviation over people of what their neutral faces would measure.
-    basis : (1434, k) float32, per mm: the directions that are looked at.
-    linear : (k, 53) float32: ψ by ridge regression alone; it also tells which frames are neutral.
-    linear_share : (1,) float32: its share of ψ.
-    hidden_1, hidden_2 : (k, h) and (h, h) float32, with bias_1, bias_2 (h,): two layers of rectified units.
-    output : (h, 53) float32, offset (53,): the network's share of ψ; the offset makes the neutral face exactly 0.
-    log_sd : (h, 53) float32, log_sd_0 (53,): logarithm of the standard deviation of ψ.
+    basis : (N · axes, k) float32, per mm: the directions that are looked at.
+    landmark_set : which points it takes, N of them with 3 axes or 2; MediaPipe's 478 by default.
+
+    The layers are those of :class:`~dfe_lib.face.layers.Layers`.
     """
 
     neutral: np.ndarray
     neutral_spread: np.ndarray
     basis: np.ndarray
-    linear: np.ndarray
-    linear_share: np.ndarray
-    hidden_1: np.ndarray
-    bias_1: np.ndarray
-    hidden_2: np.ndarray
-    bias_2: np.ndarray
-    output: np.ndarray
-    offset: np.ndarray
-    log_sd: np.ndarray
-    log_sd_0: np.ndarray
+    landmark_set: LandmarkSet = MESH478
     NEUTRAL = (
         "estimated per recording: its least expressive frames, within 2.5 sd of the population's neutral"
     )
@@ -77,11 +67,19 @@ class ExpressionRegressor:
     def load(path: str | Path | None = None) -> ExpressionRegressor:
         """The shipped regressor, or one saved at ``path``.
 
+        ``"landmarks68-regressor"`` and ``"landmarks68-2d-regressor"`` are shipped too: for the 68 points of OpenFace,
+        in mm of the camera or in pixels.
+
         Raises
         ------
         InputError : not a regressor, or tensors of another shape.
         """
         return _shipped() if path is None else _read(path)
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Name → array, as an artefact keeps them."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "landmark_set"}
 
     def predict(
         self,
@@ -93,7 +91,8 @@ class ExpressionRegressor:
 
         Parameters
         ----------
-        landmarks : (n, 478, 3) pixels (x·W, y·H, z·W). Rows with NaN (no face) give NaN.
+        landmarks : (n, 478, 3) pixels (x·W, y·H, z·W), or what the regressor's landmark set is. Rows with NaN (no
+            face) give NaN.
         recordings : (n,) names: frames of one recording share one neutral. None: all frames are one recording.
         neutral : (n,) bool, True where the face is known to be neutral. None: estimated per recording.
 
@@ -109,7 +108,7 @@ class ExpressionRegressor:
         --------
         >>> psi = ExpressionRegressor.load().predict(landmarks, recordings=clip)      # doctest: +SKIP
         """
-        landmarks = check_landmarks(landmarks)
+        landmarks = self.landmark_set.check(landmarks)
         n = len(landmarks)
         recordings = np.zeros(n, np.int8) if recordings is None else np.asarray(recordings)
         for name, values in (("recordings", recordings), ("neutral", neutral)):
@@ -117,7 +116,7 @@ class ExpressionRegressor:
                 raise InputError(
                     f"{name} has shape {np.shape(values)}, but ({n},) is needed: one value per frame"
                 )
-        points = align(landmarks, self.neutral).points.reshape(n, _SIZE)
+        points = self._aligned(landmarks)
         psi = np.full((n, ICT53.dimension), np.nan, np.float32)
         seen = np.isfinite(points[:, 0])
         for name in np.unique(recordings[seen]):
@@ -138,39 +137,51 @@ class ExpressionRegressor:
 
         Parameters
         ----------
-        landmarks : (m, 478, 3) pixels, a sample of the recording; rows with NaN are left out. Without any frame the
-            population's neutral is returned.
+        landmarks : (m, N, axes) as for :meth:`predict`, a sample of the recording; rows with NaN are left
+            out. Without any frame the population's neutral is returned.
         marked : (m,) bool, frames known to be neutral: their mean, with the estimate counting as three frames more.
             None: estimated alone.
 
         Returns
         -------
-        (478, 3) float32, mm, in the frame of :func:`dfe_lib.face.align.reference`.
+        (N, axes) float32, mm, in the frame of :func:`dfe_lib.face.align.reference`.
         """
-        landmarks = check_landmarks(landmarks)
-        points = align(landmarks, self.neutral).points.reshape(len(landmarks), _SIZE)
+        points = self._aligned(self.landmark_set.check(landmarks))
         seen = np.isfinite(points[:, 0])
         marked = None if marked is None else np.asarray(marked, bool)[seen]
         if marked is not None and not marked.any():
             raise InputError("no detected frame is marked neutral; mark one or pass None")
-        return self._own_neutral(points[seen], marked).reshape(N_LANDMARKS, 3)
+        return self._own_neutral(points[seen], marked).reshape(self.landmark_set.shape)
 
     def express(self, landmarks: np.ndarray, neutral: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ψ of frames of one person whose neutral face is known.
 
         Parameters
         ----------
-        landmarks : (n, 478, 3) pixels; rows with NaN give NaN.
-        neutral : (478, 3) mm, from :meth:`estimate_neutral`.
+        landmarks : (n, N, axes) as for :meth:`predict`; rows with NaN give NaN.
+        neutral : (N, axes) mm, from :meth:`estimate_neutral`.
 
         Returns
         -------
         psi, sd : (n, 53) float32; sd is the standard deviation of ψ's error that is to be expected of such a frame,
             calibrated on rendered subjects.
         """
-        landmarks = check_landmarks(landmarks)
-        points = align(landmarks, self.neutral).points.reshape(len(landmarks), _SIZE)
+        points = self._aligned(self.landmark_set.check(landmarks))
         return self._express(points, neutral.reshape(-1), uncertainty=True)
+
+    def _aligned(self, landmarks: np.ndarray) -> np.ndarray:
+        return self.landmark_set.align(landmarks, self.neutral).points.reshape(
+            len(landmarks), len(self.basis)
+        )
+
+    @property
+    def population(self) -> np.ndarray:
+        """(N, axes) float32, mm: everybody's neutral face, for :meth:`express` of people whose own is not known."""
+        return self.neutral[:, : self.landmark_set.axes]
+
+    @cached_property
+    def _expressions(self) -> np.ndarray:
+        return self.landmark_set.of_mesh(load_morphable("face478").expressions)
 
     def _express(
         self, points: np.ndarray, own: np.ndarray, uncertainty: bool = False
@@ -186,21 +197,21 @@ class ExpressionRegressor:
         return psi, sd
 
     def _own_neutral(self, points: np.ndarray, marked: np.ndarray | None) -> np.ndarray:
-        """(1434,) a person's neutral landmarks from aligned frames (m, 1434)."""
+        """(N · axes,) a person's neutral landmarks from aligned frames (m, N · axes)."""
         if marked is not None:
             trust = marked.sum() / (marked.sum() + ESTIMATE_FRAMES)
             return trust * points[marked].mean(axis=0) + (1 - trust) * self._own_neutral(points, None)
-        everybody = self.neutral.reshape(-1)
+        everybody = self.population.reshape(-1)
         points = even(points)
         further = len(points) - 1
         if further < 1:
             return everybody
         calm, shown = self.calm(points)
-        mean = points[calm].mean(axis=0) - np.tensordot(shown, _expressions(), axes=1).reshape(-1)
+        mean = points[calm].mean(axis=0) - np.tensordot(shown, self._expressions, axes=1).reshape(-1)
         return everybody + further / (further + PRIOR_FRAMES) * (mean - everybody)
 
     def calm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The least expressive of aligned frames (m, 1434), and what even they show beyond any neutral face.
+        """The least expressive of aligned frames (m, N · axes), and what even they show beyond any neutral face.
 
         Returns
         -------
@@ -208,7 +219,7 @@ class ExpressionRegressor:
         shown : (53,) ψ of their mean beyond the limit of people's neutral faces: an expression that lasts.
         """
         # Not the network, which is at home near the neutral face.
-        psi = (points - self.neutral.reshape(-1)) @ self.basis @ self.linear
+        psi = (points - self.population.reshape(-1)) @ self.basis @ self.linear
         low = np.quantile(psi, NEUTRAL_QUANTILE, axis=0).astype(np.float32)
         rows = np.argsort(ICT53.norm(psi - low), kind="stable")[: max(1, round(NEUTRAL_SHARE * len(psi)))]
         limit = NEUTRAL_LIMIT * self.neutral_spread
@@ -220,61 +231,9 @@ def even(values: np.ndarray) -> np.ndarray:
     return values[:: -(-len(values) // NEUTRAL_SAMPLE) or 1]
 
 
-def forward(layers, seen: np.ndarray, psi: np.ndarray, sd: np.ndarray | None) -> None:
-    """The linear map and the network of a regressor, for one block of frames.
-
-    Parameters
-    ----------
-    layers : holds ``linear, linear_share, hidden_1, bias_1, hidden_2, bias_2, output, offset, log_sd, log_sd_0``.
-    seen : (n, k) float32 components; overwritten.
-    psi, sd : (n, 53) float32, written to.
-    """
-    active = seen @ layers.hidden_1
-    active += layers.bias_1
-    np.maximum(active, 0, out=active)
-    active = active @ layers.hidden_2
-    active += layers.bias_2
-    np.maximum(active, 0, out=active)
-    seen *= layers.linear_share
-    np.matmul(seen, layers.linear, out=psi)
-    psi += active @ layers.output
-    psi -= layers.offset
-    if sd is not None:
-        np.exp(active @ layers.log_sd + layers.log_sd_0, out=sd)
-
-
 def check_landmarks(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks as (n, 478, 3) float32.
-
-    Raises
-    ------
-    InputError : another shape, infinite values, or coordinates that are normalised to the picture.
-    """
-    landmarks = np.asarray(landmarks, dtype=np.float32)
-    if landmarks.ndim == 2:
-        landmarks = landmarks[None]
-    if landmarks.ndim != 3 or landmarks.shape[1:] != (N_LANDMARKS, 3):
-        hint = ""
-        if landmarks.ndim == 3 and landmarks.shape[1] == 468:
-            hint = " (468 points are the face without irises: use the FaceLandmarker model with 478)"
-        raise InputError(f"landmarks have shape {landmarks.shape}, but (frames, 478, 3) is needed{hint}")
-    if np.isinf(landmarks).any():
-        raise InputError("landmarks hold infinite values; mark frames without a face with NaN")
-    for frame in landmarks:  # the first one with a face tells
-        extent = np.ptp(frame[:, :2], axis=0).max()
-        if extent > 2.0:
-            break
-        if extent >= 0:  # not NaN
-            raise InputError(
-                "landmarks span less than 2 pixels, so they look normalised to 0–1; multiply x and z by the picture's "
-                "width and y by its height"
-            )
-    return landmarks
-
-
-@lru_cache(maxsize=1)
-def _expressions() -> np.ndarray:
-    return load_morphable("face478").expressions
+    """MediaPipe's landmarks as (n, 478, 3) float32; see :meth:`LandmarkSet.check`."""
+    return MESH478.check(landmarks)
 
 
 @lru_cache(maxsize=1)
@@ -282,30 +241,14 @@ def _shipped() -> ExpressionRegressor:
     return _read("expression-regressor")
 
 
-def layer_shapes(artefact: artefacts.Artefact) -> dict[str, tuple[int, ...]]:
-    """Shapes of what :func:`forward` needs, given the shape of the first hidden layer."""
-    first = artefact.tensors.get("hidden_1", np.zeros((0, 0)))
-    k, h = first.shape if first.ndim == 2 else (0, 0)
-    d = ICT53.dimension
-    return {
-        "linear": (k, d),
-        "linear_share": (1,),
-        "hidden_1": (k, h),
-        "bias_1": (h,),
-        "hidden_2": (h, h),
-        "bias_2": (h,),
-        "output": (h, d),
-        "offset": (d,),
-        "log_sd": (h, d),
-        "log_sd_0": (d,),
-    }
-
-
 def _read(path: str | Path) -> ExpressionRegressor:
     artefact = artefacts.load(path, kind="expression-regressor")
-    layers = layer_shapes(artefact)
-    k = layers["hidden_1"][0]
-    own = {"neutral": (N_LANDMARKS, 3), "neutral_spread": (ICT53.dimension,), "basis": (_SIZE, k)}
-    shapes = own | layers
-    artefacts.expect(artefact, str(path), **shapes)
-    return ExpressionRegressor(*(artefact.tensors[name].astype(np.float32) for name in shapes))
+    name = artefact.card.get("landmarks", MESH478.name)
+    if name not in SETS:
+        raise InputError(f"{path} needs unknown landmarks: {choices(name, SETS)}")
+    points, layers = SETS[name], layer_shapes(artefact)
+    size, k = int(np.prod(points.shape)), layers["hidden_1"][0]
+    own = {"neutral": (points.shape[0], 3), "neutral_spread": (ICT53.dimension,), "basis": (size, k)}
+    artefacts.expect(artefact, str(path), **own, **layers)
+    tensors = {name: artefact.tensors[name].astype(np.float32) for name in own | layers}
+    return ExpressionRegressor(**tensors, landmark_set=points)

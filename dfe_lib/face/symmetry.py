@@ -15,16 +15,17 @@ from dfe_lib.space import ICT53
 class Mirror:
     """The left–right mirror image of aligned landmarks, and directions that are whole under it."""
 
-    def __init__(self, target: np.ndarray):
+    def __init__(self, target: np.ndarray, axes: int = 3):
         self.pair = mirror_landmarks(target)
+        self.flip = np.array([-1, 1, 1][:axes])
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(n, 1434) landmarks of the mirrored faces."""
-        points = x.reshape(-1, len(self.pair), 3)[:, self.pair] * np.array([-1, 1, 1], x.dtype)
+        """(n, N · axes) landmarks of the mirrored faces."""
+        points = x.reshape(-1, len(self.pair), len(self.flip))[:, self.pair] * self.flip.astype(x.dtype)
         return points.reshape(x.shape)
 
     def signs(self, basis: np.ndarray) -> np.ndarray:
-        """(k,) float32: 1 for a direction (1434, k) that is symmetric under the mirror, -1 for an antisymmetric one."""
+        """(k,) float32: 1 for a direction (N · axes, k) that is symmetric under the mirror, -1 for antisymmetric."""
         return np.sign((basis * self(basis.T.copy()).T).sum(axis=0)).astype(np.float32)
 
 
@@ -32,7 +33,7 @@ def discriminant(
     neutral: np.ndarray,
     shown: np.ndarray,
     mirror: Callable[[np.ndarray], np.ndarray],
-    floor: float,
+    floor: float | np.ndarray,
     components: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Directions (m, k) in which expressions stand out most of what is not expression, and their signs.
@@ -45,7 +46,7 @@ def discriminant(
     ----------
     neutral, shown : (n, m), neutral and expressive frames minus their person's neutral face.
     mirror : rows (n, m) to those of the mirrored faces.
-    floor : variance of the independent noise.
+    floor : variance of the independent noise, one or (m,).
     """
 
     def covariance(x: np.ndarray) -> np.ndarray:

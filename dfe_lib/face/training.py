@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dfe_lib.face.align import align
+from dfe_lib.face.landmark_sets import MESH478, LandmarkSet
 from dfe_lib.face.real_clips import real_clips, real_examples
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.renders import RenderConfig, Renders, subject_neutrals
@@ -51,7 +51,7 @@ class RegressorConfig:
 
 @dataclass(frozen=True)
 class Examples:
-    """Aligned frames minus their person's neutral face. x (n, 1434) mm, psi (n, 53), neutral (n,) bool."""
+    """Aligned frames minus their person's neutral face. x (n, N · axes) mm, psi (n, 53), neutral (n,) bool."""
 
     x: np.ndarray
     psi: np.ndarray
@@ -59,16 +59,24 @@ class Examples:
     neutral: np.ndarray
 
 
-def examples(renders: Renders, target: np.ndarray) -> Examples:
+def examples(
+    renders: Renders, target: np.ndarray, landmark_set: LandmarkSet, points: np.ndarray | None = None
+) -> Examples:
     """Training examples of rendered frames, against each subject's own marked neutral frames.
 
     Parameters
     ----------
-    target : (478, 3) mm, the neutral face478.
+    target : (N, 3) mm, the neutral face.
+    points : (n, N, axes) px: the set's points of the renders, where they are not simply landmarks of theirs.
     """
-    points = align(renders.landmarks, target).points.reshape(len(renders.psi), -1)
-    own = subject_neutrals(points, renders.subject, renders.neutral)
-    return Examples((points - own).astype(np.float32), renders.psi, renders.subject, renders.neutral)
+    points = landmark_set.of_mesh(renders.landmarks) if points is None else points
+    aligned = landmark_set.align(points, target).points.reshape(len(renders.psi), -1)
+    seen = np.isfinite(aligned).all(axis=1)
+    aligned, psi, subject, neutral = (
+        v[seen] for v in (aligned, renders.psi, renders.subject, renders.neutral)
+    )
+    own = subject_neutrals(aligned, subject, neutral)
+    return Examples((aligned - own).astype(np.float32), psi, subject, neutral)
 
 
 def train_regressor(
@@ -76,25 +84,31 @@ def train_regressor(
     target: np.ndarray,
     config: RegressorConfig = RegressorConfig(),
     progress: bool = True,
+    landmark_set: LandmarkSet = MESH478,
+    points: np.ndarray | None = None,
 ) -> ExpressionRegressor:
     """Train on rendered subjects and the unlabelled real clips; some minutes on two cores.
 
     Parameters
     ----------
-    target : (478, 3) mm, the neutral face478.
+    target : (N, 3) mm, the set's points of the neutral face478.
+    landmark_set : what the regressor is to take.
+    points : (n, N, axes) px: the set's points of the renders, where they are not simply landmarks of theirs.
 
     Raises
     ------
     AssetError : the real clips or the FaceLandmarker model are not at hand.
     """
     torch.manual_seed(config.seed)
-    data = examples(renders, target)
+    data = examples(renders, target, landmark_set, points)
+    mirror = Mirror(target, landmark_set.axes)
     basis, signs = discriminant(
-        data.x[data.neutral], data.x[~data.neutral], Mirror(target), config.floor_mm**2, config.components
+        data.x[data.neutral], data.x[~data.neutral], mirror, config.floor_mm**2, config.components
     )
     shown = data.x @ basis
     linear = mirrored_ridge(shown, signs, data.psi, config.linear_penalty)
-    start = _linear_only(target, basis, linear, _neutral_spread(renders, target, basis @ linear))
+    start = _linear_only(target, basis, linear, landmark_set)
+    start = replace(start, neutral_spread=_neutral_spread(renders, points, start))
     kept = kept_apart(data.subject, config)
     network = SymmetricNetwork(signs, config.pairs, config.dropout)
     real_shown, real_psi = real_examples(real_clips(), start)
@@ -211,20 +225,28 @@ def ablation(
 
 
 def _linear_only(
-    target: np.ndarray, basis: np.ndarray, linear: np.ndarray, spread: np.ndarray
+    target: np.ndarray, basis: np.ndarray, linear: np.ndarray, landmark_set: LandmarkSet
 ) -> ExpressionRegressor:
     k, d = linear.shape
-    nothing = [np.zeros(s, np.float32) for s in ((k, 1), (1,), (1, 1), (1,), (1, d), (d,), (1, d), (d,))]
-    whole = np.ones(1, np.float32)
-    return ExpressionRegressor(target.astype(np.float32), spread, basis, linear, whole, *nothing)
+    nothing = {"hidden_1": (k, 1), "bias_1": (1,), "hidden_2": (1, 1), "bias_2": (1,), "output": (1, d)}
+    nothing |= {"offset": (d,), "log_sd": (1, d), "log_sd_0": (d,), "neutral_spread": (d,)}
+    return ExpressionRegressor(
+        neutral=target.astype(np.float32),
+        basis=basis,
+        linear=linear,
+        linear_share=np.ones(1, np.float32),
+        landmark_set=landmark_set,
+        **{name: np.zeros(shape, np.float32) for name, shape in nothing.items()},
+    )
 
 
-def _neutral_spread(renders: Renders, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _neutral_spread(renders: Renders, points: np.ndarray | None, start: ExpressionRegressor) -> np.ndarray:
     """(53,) standard deviation over training subjects of the ψ that their neutral faces measure; sides alike."""
     rows = renders.neutral
-    psi = (align(renders.landmarks[rows], target).points - target).reshape(rows.sum(), -1) @ weights
-    subject = renders.subject[rows]
-    spread = np.std([psi[subject == s].mean(axis=0) for s in np.unique(subject)], axis=0)
+    points = start.landmark_set.of_mesh(renders.landmarks[rows]) if points is None else points[rows]
+    away = start.landmark_set.align(points, start.neutral).points - start.population
+    psi, subject = away.reshape(rows.sum(), -1) @ (start.basis @ start.linear), renders.subject[rows]
+    spread = np.nanstd([np.nanmean(psi[subject == s], axis=0) for s in np.unique(subject)], axis=0)
     return ((spread + ICT53.mirror(spread[None])[0]) / 2).astype(np.float32)
 
 
