@@ -303,6 +303,16 @@ def attrs(path: str | Path) -> dict:
     return json.loads(raw) if raw else {}
 
 
+def columns_of(path: str | Path) -> list[str]:
+    """Column names of a frame table on disk, without its rows.
+
+    Raises
+    ------
+    InputError : not a file, or not Parquet.
+    """
+    return list(_open(Path(path)).schema_arrow.names)
+
+
 def stream(paths: Iterable[str | Path], columns: Sequence[str], rows: int = 65_536) -> Iterator[pd.DataFrame]:
     """Yield batches of at most ``rows`` rows of the given columns; memory is bounded by the batch."""
     for path in paths:

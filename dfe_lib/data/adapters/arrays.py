@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 from dfe_lib.errors import InputError
 
 MAX_BYTES = 2**30  # of one array; an hour of 60 frames a second with 55 coefficients has a tenth of that
+_SCALAR_BYTES = 4096
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -39,6 +40,30 @@ def read_npy(path: str | Path) -> np.ndarray:
         )
     with path.open("rb") as file:
         return _read(file, path.stat().st_size, str(path))
+
+
+def read_scalar(path: str | Path) -> float:
+    """One number, kept as such or as text (``array('0.25', dtype='<U20')``), as some labels are.
+
+    Raises
+    ------
+    InputError : as :func:`read_npy`; more than one number, or text that is none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}; expected an .npy file"
+        )
+    if path.stat().st_size > _SCALAR_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size} bytes, far more than one number")
+    with path.open("rb") as file:
+        value = _read(file, path.stat().st_size, str(path), kinds="fiubUS")
+    try:
+        return float(value.reshape(-1)[0]) if value.size == 1 else float("none")
+    except ValueError as error:
+        raise InputError(
+            f"{path} holds {value.size} values of '{value.dtype}', but one number is needed"
+        ) from error
 
 
 def read_npz(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -69,7 +94,7 @@ def read_npz(path: str | Path, names: Sequence[str], optional: Sequence[str] = (
         raise InputError(f"{path} is not a readable .npz file ({str(error).splitlines()[0]})") from error
 
 
-def _read(file, size: int, where: str) -> np.ndarray:
+def _read(file, size: int, where: str, kinds: str = "fiub") -> np.ndarray:
     """The array of an open .npy stream of ``size`` bytes."""
     try:
         version = npy.read_magic(file)
@@ -80,7 +105,7 @@ def _read(file, size: int, where: str) -> np.ndarray:
         raise InputError(
             f"{where} is not a readable .npy file ({str(error).splitlines()[0][:120]})"
         ) from error
-    if dtype.kind not in "fiub":
+    if dtype.kind not in kinds:
         raise InputError(f"{where} holds '{dtype}', not numbers; arrays of objects are never read")
     expected = math.prod(shape) * dtype.itemsize
     if expected > min(size, MAX_BYTES):

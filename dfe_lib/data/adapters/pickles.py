@@ -30,6 +30,7 @@ _NAMES = {"copy_reg._reconstructor", "copyreg._reconstructor", "_codecs.encode"}
     for module in ("__builtin__", "builtins")
     for name in ("object", "set", "frozenset", "list", "dict", "tuple", "bytes", "bytearray", "complex")
 }
+_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 _MARK = object()
 _VALUES = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
@@ -250,6 +251,26 @@ def array(value: object, name: str) -> np.ndarray:
         raise InputError(
             f"'{name}' is not a readable array ({' '.join(str(error).split())[:120]})"
         ) from error
+
+
+def number(value: object, name: str) -> float:
+    """A number, from itself or from the record of a NumPy scalar.
+
+    Raises
+    ------
+    InputError : neither.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    try:
+        if isinstance(value, Inert) and value.name in _SCALARS:
+            dtype, data = value.arguments
+            return float(np.frombuffer(_bytes(data), _dtype(dtype))[0])
+    except (ValueError, TypeError, IndexError, AttributeError, UnicodeError) as error:
+        raise InputError(
+            f"'{name}' is not a readable number ({' '.join(str(error).split())[:120]})"
+        ) from error
+    raise InputError(f"'{name}' is no number, but a {getattr(value, 'name', type(value).__name__)}")
 
 
 def _array(value: object) -> np.ndarray:

@@ -1,0 +1,117 @@
+"""DAIC-WOZ (AVEC 2016, 2017) and E-DAIC (AVEC 2019): interviews by an animated interviewer, as tracked faces only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from dfe_lib.data.adapters.openface import read_openface
+from dfe_lib.data.datasets.base import Dataset, Layout
+from dfe_lib.data.datasets.columns import with_units
+from dfe_lib.data.datasets.openface_points import beside, read_points
+
+_PHQ = "0–24: PHQ-8 score; empty in the test set where the set's own file leaves it out"
+_DEPRESSED = "0 or 1: PHQ-8 of 10 or more"
+_GENDER = "as coded in the set's own file"
+SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+
+
+class DaicWoz(Dataset):
+    name = "daic-woz"
+    feeds = frozenset({"aus", "landmarks68"})
+    labels = {"phq": _PHQ, "depressed": _DEPRESSED, "gender": _GENDER}
+    defects = (
+        "header names have leading spaces (' success'): they are stripped",
+        "frames with success 0 hold left-over numbers: only success = 1 counts as detected, all else is NaN",
+        "sessions 373 and 444 are interrupted, 451, 458 and 480 lack the interviewer, 402 is cut: they are kept, "
+        "and marked in the column 'remark'; drop them with recordings[recordings.remark == '']",
+        "no video is given out: landmarks and action units can be had, ψ of a picture cannot",
+        "test_split has no scores; full_test_split.csv, where it was given to you, has them",
+        "14 intensities only, by an OpenFace of before 2.0: AU07, AU23 and AU45 have none",
+    )
+    source_of_layout = (
+        "the facts that this project was given; the header X0…, Y0…, Z0… and the two files of the test set: "
+        "third-party code"
+    )
+    remarks = {
+        "373": "interrupted", "444": "interrupted", "402": "video cut",
+        "451": "no interviewer", "458": "no interviewer", "480": "no interviewer",
+    }  # fmt: skip
+
+    def scan(self, layout: Layout) -> pd.DataFrame:
+        parts = [_split(layout, word, split) for word, split in SPLITS.items() if word != "test"]
+        parts.append(_test(layout))
+        table = pd.concat(parts, ignore_index=True)
+        units = layout.by(r"(?:.*/)?(?P<id>\d+)_CLNF_AUs\.txt", "id")
+        points = layout.by(r"(?:.*/)?(?P<id>\d+)_CLNF_features3D\.txt", "id")
+        layout.need(units, "XXX_P/XXX_CLNF_AUs.txt")
+        layout.need(points, "XXX_P/XXX_CLNF_features3D.txt")
+        both = table["recording"].map(points).notna()
+        return table.assign(
+            subject=table["recording"],
+            remark=table["recording"].map(self.remarks).fillna(""),
+            file=table["recording"].map(units).where(both).fillna(""),
+            file_landmarks=table["recording"].map(points).fillna(""),
+        )
+
+    def read(self, row: Mapping[str, object]) -> pd.DataFrame:
+        name = str(row["recording"])
+        table = with_units(read_openface(self.root / str(row["file"]), name))
+        return beside(table, read_points(self.root / str(row["file_landmarks"]), "{axis}{i}"))
+
+
+def _split(layout: Layout, word: str, split: str) -> pd.DataFrame:
+    columns = ("Participant_ID", "PHQ8_Binary", "PHQ8_Score", "Gender")
+    return _labelled(layout.table(rf"(?:.*/)?{word}_split_Depression_AVEC2017\.csv", columns), columns, split)
+
+
+def _test(layout: Layout) -> pd.DataFrame:
+    """The test set: with scores where full_test_split.csv is there, else without."""
+    if next(layout.tree.match(r"(?:.*/)?full_test_split\.csv"), None):
+        columns = ("Participant_ID", "PHQ_Binary", "PHQ_Score", "Gender")
+        return _labelled(layout.table(r"(?:.*/)?full_test_split\.csv", columns), columns, "test")
+    columns = ("participant_ID", "", "", "Gender")  # a small p, and no scores
+    if next(layout.tree.match(r"(?:.*/)?test_split_Depression_AVEC2017\.csv"), None) is None:
+        return _labelled(pd.DataFrame(columns=["participant_ID", "Gender"]), columns, "test")
+    given = layout.table(r"(?:.*/)?test_split_Depression_AVEC2017\.csv", ("participant_ID", "Gender"))
+    return _labelled(given, columns, "test")
+
+
+def _labelled(table: pd.DataFrame, columns: tuple[str, ...], split: str) -> pd.DataFrame:
+    person, binary, score, gender = columns
+    empty = pd.Series(float("nan"), table.index)
+    return pd.DataFrame(
+        {
+            "recording": table[person].astype("Int64").astype(str),
+            "split": split,
+            "phq": pd.to_numeric(table.get(score, empty)),
+            "depressed": pd.to_numeric(table.get(binary, empty)),
+            "gender": table[gender].astype(str),
+        }
+    )
+
+
+class EDaic(Dataset):
+    name = "e-daic"
+    feeds = frozenset({"aus"})
+    labels = {"phq": _PHQ, "depressed": _DEPRESSED, "gender": _GENDER}
+    defects = (
+        "action units, pose and gaze only: no landmarks and no video are given out, so only FACS rows can be had",
+        "header names may have leading spaces: they are stripped",
+        "frames with success 0 hold left-over numbers: only success = 1 counts as detected, all else is NaN",
+    )
+    source_of_layout = "the facts that this project was given; in third-party code gaze is also written Gaze"
+
+    def scan(self, layout: Layout) -> pd.DataFrame:
+        columns = ("Participant_ID", "PHQ_Binary", "PHQ_Score", "Gender")
+        parts = []
+        for word, split in SPLITS.items():
+            parts.append(_labelled(layout.table(rf"(?:.*/)?{word}_split\.csv", columns), columns, split))
+        table = pd.concat(parts, ignore_index=True)
+        units = layout.by(r"(?:.*/)?(?P<id>\d+)_OpenFace2\.1\.0_Pose_gaze_AUs\.csv", "id")
+        layout.need(units, "XXX_P/features/XXX_OpenFace2.1.0_Pose_gaze_AUs.csv")
+        return table.assign(subject=table["recording"], file=table["recording"].map(units).fillna(""))
+
+    def read(self, row: Mapping[str, object]) -> pd.DataFrame:
+        return with_units(read_openface(self.root / str(row["file"]), str(row["recording"])))

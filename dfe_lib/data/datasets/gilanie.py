@@ -1,0 +1,30 @@
+"""The depression action-unit set of Gilanie et al. (Zenodo 15245035), of which we know no file name."""
+
+from __future__ import annotations
+
+from dfe_lib.data.datasets.base import Layout
+from dfe_lib.data.datasets.folder import LABELS, Folder, OpenFace
+
+
+class Gilanie(OpenFace):
+    """One OpenFace-like CSV per recording, and a labels.csv that the user has to write."""
+
+    name = "gilanie-depression-au"
+    feeds = frozenset({"aus"})
+    defects = (
+        "how the record's files are called and what their columns are is not known to us: write a labels.csv "
+        "(recording, subject, depressed) beside OpenFace-like CSV files, one per recording, as the record's own README "
+        "tells who is who",
+        *Folder.defects[1:],
+    )
+    source_of_layout = "unverified layout: not known to us; what is expected here is our own"
+
+    def scan(self, layout: Layout):
+        table = super().scan(layout)
+        layout.need(
+            LABELS in layout.tree.files, f"{LABELS} (recording, subject, depressed), to be written by you"
+        )
+        for column in ("subject", "depressed"):
+            given = column in table.columns and LABELS in layout.tree.files
+            layout.need(given or layout.missing, f"the column {column} in {LABELS}")
+        return table
