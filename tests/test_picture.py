@@ -1,6 +1,6 @@
 """The picture around the landmarks: where it is read, left and right, and what stands in where it cannot tell."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,8 @@ from dfe_lib import artefacts
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import InputError
 from dfe_lib.face.align import align, scale_of
+from dfe_lib.face.folded import fold_layers, unfold_layers
+from dfe_lib.face.layers import Layers, forward
 from dfe_lib.face.morphable import load_morphable, mirror_landmarks
 from dfe_lib.face.picture import FEWEST_FRAMES, PictureRegressor
 from dfe_lib.face.texture import CROP, TexturePoints, crop, in_crop
@@ -196,7 +198,7 @@ def test_training_looks_where_expressions_show(tmp_path, monkeypatch, face):
     monkeypatch.setattr(picture_training, "real_clips", lambda: clips)
     config = picture_training.PictureConfig(
         pairs=16,
-        epochs=30,
+        epochs=60,
         batch=64,
         real_batch=4,
         texture_points=200,
@@ -205,7 +207,32 @@ def test_training_looks_where_expressions_show(tmp_path, monkeypatch, face):
     )
     start = PictureRegressor.load().landmarks
     trained = picture_training.train_picture(renders, start, config, progress=False)
+    again = picture_training.train_picture(renders, start, config, progress=False)
+    np.testing.assert_array_equal(again.hidden_1, trained.hidden_1)
     told, sd = trained.predict(landmarks, crops, subject, neutral)
     blind = start.predict(landmarks, subject, neutral)
     followed = [np.corrcoef(psi[~neutral, jaw], p[~neutral, jaw])[0, 1] for p in (told, blind)]
     assert followed[0] > 0.8 > 0.4 > followed[1] and (sd > 0).all()
+
+
+def test_half_of_the_tensors_is_all_of_a_mirror_symmetric_regressor(regressor):
+    layers = {f.name: getattr(regressor, f.name) for f in fields(Layers)}
+    half = fold_layers(layers)
+    assert half["hidden_1"].size * 2 == layers["hidden_1"].size
+    whole = unfold_layers(half, regressor.signs)
+    for name, array in layers.items():
+        np.testing.assert_array_equal(whole[name], array, err_msg=name)
+    t = regressor.texture.shape[1]
+    mirrored = regressor.texture[regressor.points.mirror_order] * regressor.signs[-t:]
+    np.testing.assert_array_equal(mirrored, regressor.texture)
+
+
+def test_mirrored_components_give_mirrored_psi_and_sd(regressor):
+    seen = np.random.default_rng(0).standard_normal((40, len(regressor.signs))).astype(np.float32)
+    out = []
+    for given in (seen, seen * regressor.signs):
+        psi, sd = (np.empty((40, 53), np.float32) for _ in range(2))
+        forward(regressor, given.copy(), psi, sd)
+        out.append((psi, sd))
+    np.testing.assert_allclose(ICT53.mirror(out[1][0]), out[0][0], atol=2e-3)
+    np.testing.assert_allclose(ICT53.mirror(out[1][1]), out[0][1], rtol=1e-3)

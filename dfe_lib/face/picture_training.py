@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import torch
 
 from dfe_lib.face.align import align
+from dfe_lib.face.folded import fold_layers, unfold_layers
+from dfe_lib.face.layers import Layers
 from dfe_lib.face.morphable import load_morphable, mirror_landmarks
 from dfe_lib.face.picture import PictureRegressor
 from dfe_lib.face.real_clips import real_clips, real_examples
@@ -56,6 +59,7 @@ def train_picture(
     ------
     AssetError : the real clips or the FaceLandmarker model are not at hand.
     """
+    torch.manual_seed(config.seed)
     face = load_morphable("face478")
     mirror = Mirror(start.neutral)
     points = TexturePoints.spread(
@@ -83,15 +87,22 @@ def train_picture(
     network = SymmetricNetwork(signs, config.pairs, config.dropout)
     clips = real_clips()
     shown, psi = real_examples(clips, start)
-    fitted = PictureRegressor(start, points, texture, _shapes(renders.psi, looks), linear, *[linear] * 9)
+    unfitted = dict.fromkeys((f.name for f in fields(Layers)), linear)
+    fitted = PictureRegressor(
+        landmarks=start,
+        points=points,
+        texture=texture,
+        shapes=_shapes(renders.psi, looks),
+        signs=signs,
+        **unfitted,
+    )
     real_looks = fitted.looks(clips.crop, clips.landmarks)
     for number in np.unique(clips.clip):
         rows = clips.clip == number
         real_looks[rows] -= fitted.estimate_neutral(clips.landmarks[rows], real_looks[rows]).look
     fit_network(network, x[~kept], renders.psi[~kept], np.hstack([shown, real_looks]), psi, config, progress)
-    return replace(
-        fitted, **finished_layers(linear, network, x[kept], renders.psi[kept], config.network_share)
-    )
+    layers = finished_layers(linear, network, x[kept], renders.psi[kept], config.network_share)
+    return replace(fitted, **unfold_layers(fold_layers(layers), signs))
 
 
 def _shapes(psi: np.ndarray, looks: np.ndarray) -> np.ndarray:
