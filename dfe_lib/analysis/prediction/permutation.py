@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ class LabelPermutation:
     Attributes
     ----------
     score : where labels belong to people, the correlation over people of mean prediction and label; where they change
-        within people, that of deviations from each person's means. Mean over targets, or over classes against the rest.
+        within people, that of deviations from each person's means, which the models are then trained on too. Mean over targets, or over classes against the rest.
         0 is chance.
     p : (1 + hits) / (1 + permutations), one-sided: better than chance.
     null : (permutations,) scores of permuted labels.
@@ -70,8 +71,9 @@ def label_permutation(
     ------
     InputError : as :func:`~dfe_lib.analysis.prediction.protocol.evaluate`.
     """
-    y, groups = _labels(labels, subjects, task)
-    return _test(source("features", table, labels.index), y, groups, seed, permutations, folds)
+    y, groups = label_columns(labels, subjects, task)
+    smoother = held_out(source("features", table, labels.index), groups, folds, seed)
+    return Arrangements.of(y, groups, permutations, seed).test(smoother)
 
 
 def chance_tests(
@@ -87,10 +89,11 @@ def chance_tests(
 
     ``chance_low, chance_high`` hold the middle 95 % of the scores of permuted labels.
     """
-    y, groups = _labels(labels, subjects, task)
+    y, groups = label_columns(labels, subjects, task)
+    arrangements = Arrangements.of(y, groups, permutations, seed)
     rows = []
     for name, given in features.items():
-        test = _test(source(name, given, labels.index), y, groups, seed, permutations, folds)
+        test = arrangements.test(held_out(source(name, given, labels.index), groups, folds, seed))
         low, high = np.quantile(test.null, [0.025, 0.975])
         rows.append(
             {"method": name, "score": test.score, "chance_low": low, "chance_high": high, "p": test.p}
@@ -98,8 +101,8 @@ def chance_tests(
     return pd.DataFrame(rows).assign(p_holm=lambda table: holm(table["p"].to_numpy()))
 
 
-def _labels(labels, subjects, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """(n, k) standardised label columns (classes: indicators, one for two) and the subjects."""
+def label_columns(labels, subjects, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """(n, k) standardised label columns (classes: indicators, one for two) and the subjects of the rows."""
     y, _, classes = label_matrix(labels, task)
     groups = subject_groups(subjects, labels.index, 2)
     if classes is not None:
@@ -108,33 +111,8 @@ def _labels(labels, subjects, task: Task) -> tuple[np.ndarray, np.ndarray]:
     return (y - y.mean(axis=0)) / y.std(axis=0), groups
 
 
-def _test(features: Source, y, groups, seed: int, permutations: int, folds: int) -> LabelPermutation:
-    rng = np.random.default_rng(seed)
-    smoother = _smoother(features, groups, folds, seed)
-    _, first, person = np.unique(groups, return_index=True, return_inverse=True)
-    within = not between_people(y, groups)
-    member = np.eye(len(first))[person]  # (n, people)
-    mean = (member / member.sum(axis=0)).T
-    if within:
-        smoother = smoother - mean[person] @ smoother  # predictions as deviations from the person's mean
-        truth = y - mean[person] @ y
-        order = np.argsort(person, kind="stable")
-        moves = np.tile(np.arange(len(y)), (permutations + 1, 1))
-        for move in moves[1:]:
-            move[order] = np.lexsort((rng.random(len(y)), person))
-    else:
-        smoother = mean @ smoother @ member  # from labels of people to mean predictions of people
-        truth = y[first]
-        moves = np.tile(np.arange(len(first)), (permutations + 1, 1))
-        for move in moves[1:]:
-            move[:] = rng.permutation(len(first))
-    scores = np.mean([_correlation(smoother, t[moves], not within) for t in truth.T], axis=0)
-    p = float((scores >= scores[0] - 1e-12).mean())
-    return LabelPermutation(float(scores[0]), p, scores[1:], within)
-
-
-def _smoother(features: Source, groups, folds: int, seed: int) -> np.ndarray:
-    """(n, n) from labels to held-out predictions, without the training mean.
+def held_out(features: Source, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """(n, n) from labels to held-out predictions, without the training mean; it does not depend on labels.
 
     Training rows are centred, so the mean drops out: otherwise the held-out label could be guessed from it, as what is
     held out is missing there.
@@ -157,11 +135,54 @@ def _smoother(features: Source, groups, folds: int, seed: int) -> np.ndarray:
     return smoother
 
 
-def _correlation(smoother: np.ndarray, labels: np.ndarray, centre: bool) -> np.ndarray:
-    """(permutations,) correlation of predictions with the labels (permutations, n) that they were made from."""
-    predicted = labels @ smoother.T
-    if centre:
-        labels = labels - labels.mean(axis=1, keepdims=True)
-        predicted = predicted - predicted.mean(axis=1, keepdims=True)
-    scale = np.linalg.norm(predicted, axis=1) * np.linalg.norm(labels, axis=1)
-    return np.divide((predicted * labels).sum(axis=1), scale, out=np.zeros(len(labels)), where=scale > 1e-12)
+@dataclass(frozen=True, eq=False)
+class Arrangements:
+    """The true labels and permuted ones, the same for every method.
+
+    Attributes
+    ----------
+    labels : (1 + permutations, units, k); the true ones first. Units are people where labels are theirs, else
+        recordings, with labels as deviations from the person's mean.
+    mean : (people, n), takes the mean over each person's recordings. person : (n,).
+    within : whether labels were permuted within people.
+    """
+
+    labels: np.ndarray
+    mean: np.ndarray
+    person: np.ndarray
+    within: bool
+
+    @classmethod
+    def of(cls, y: np.ndarray, groups: np.ndarray, permutations: int, seed: int) -> Self:
+        """Of (n, k) labels of subjects ``groups``."""
+        rng = np.random.default_rng(seed)
+        _, first, person = np.unique(groups, return_index=True, return_inverse=True)
+        mean = (np.eye(len(first))[person] / np.bincount(person)).T
+        within = not between_people(y, groups)
+        if within:
+            truth = y - mean[person] @ y
+            order = np.argsort(person, kind="stable")
+            # Sorted by person and then by chance: the recordings of each person in a random order.
+            mixed = np.argsort(person + rng.random((permutations, len(y))), axis=1)
+            moves = np.empty_like(mixed)
+            moves[:, order] = mixed
+        else:
+            truth = y[first]
+            moves = rng.random((permutations, len(first))).argsort(axis=1)
+        return cls(np.concatenate([truth[None], truth[moves]]), mean, person, within)
+
+    def test(self, smoother: np.ndarray) -> LabelPermutation:
+        """Scores of held-out predictions for all labels; ``smoother`` as of :func:`held_out`."""
+        if self.within:
+            smoother = smoother - self.mean[self.person] @ smoother
+        else:
+            smoother = self.mean @ smoother @ (self.mean.T > 0)
+        labels = self.labels if self.within else self.labels - self.labels.mean(axis=1, keepdims=True)
+        predicted = np.einsum("ij,pjk->pik", smoother, self.labels, optimize=True)
+        if not self.within:
+            predicted = predicted - predicted.mean(axis=1, keepdims=True)
+        scale = np.linalg.norm(predicted, axis=1) * np.linalg.norm(labels, axis=1)
+        product = (predicted * labels).sum(axis=1)
+        scores = np.divide(product, scale, out=np.zeros(scale.shape), where=scale > 1e-12).mean(axis=1)
+        p = float((scores >= scores[0] - 1e-12).mean())
+        return LabelPermutation(float(scores[0]), p, scores[1:], self.within)
