@@ -38,8 +38,9 @@ def one_line(err: str) -> str:
 @pytest.mark.parametrize(
     "command",
     [
-        [], ["extract"], ["import"], ["encode"], ["train"], ["explore"], ["reproduce"], ["bench"], ["build"],
-        ["doctor"], ["data"], ["data", "list"], ["data", "fetch"], ["data", "verify"], ["data", "where"],
+        [], ["extract"], ["import"], ["encode"], ["export"], ["train"], ["explore"], ["reproduce"],
+        ["bench"], ["build"], ["doctor"],
+        ["data"], ["data", "list"], ["data", "fetch"], ["data", "verify"], ["data", "where"],
     ],
 )  # fmt: skip
 def test_every_command_explains_itself(dfe, command):
@@ -75,6 +76,8 @@ def test_help_needs_none_of_the_heavy_packages():
         (["build", "tokeniser"], "did you mean 'tokenizer'"),
         (["data", "where", "ict-facekitt"], "did you mean 'ict-facekit'"),
         (["data", "fetch", "nowhere"], "got 'nowhere'"),
+        (["export", "a.parquet", "--format", "opneface", "--out", "x.csv"], "did you mean 'openface'"),
+        (["export", "a.parquet", "--format", "csv", "--out", "x.parquet"], "--out is a .csv file"),
         (["train", "a.parquet", "--out", "t", "--config", "none.yaml"], "none.yaml cannot be read"),
     ],
 )
@@ -152,6 +155,38 @@ def test_a_tokenizer_that_is_none(dfe, table, tmp_path):
     (tmp_path / "t").mkdir()
     code, _, err = dfe("encode", table, "--out", tmp_path / "x.parquet", "--tokenizer", tmp_path / "t")
     assert code == 2 and "tokenizer" in one_line(err)
+
+
+def test_export_of_one_table_of_several_and_of_bags(dfe, table, tmp_path):
+    code, said, err = dfe("export", table, "--format", "openface", "--units", "--out", tmp_path / "a.csv")
+    assert code == 0 and "5 frames; columns in a.json" in said, err
+    made = pd.read_csv(tmp_path / "a.csv")
+    assert made["success"].tolist() == [1, 1, 0, 1, 1] and "AU12_r" in made and "psi_jawOpen" in made
+    code, _, err = dfe("export", table, "--format", "csv", "--bags", "--out", tmp_path / "b.csv")
+    assert code == 2 and "dfe encode" in one_line(err)
+    coded = frames.with_tokens(frames.read(table), np.full((5, 2), 3))
+    frames.write(coded.assign(recording="b"), tmp_path / "b.parquet")
+    frames.write(coded, tmp_path / "a.parquet")
+    both = (tmp_path / "a.parquet", tmp_path / "b.parquet")
+    code, said, err = dfe("export", *both, "--format", "csv", "--bags", "--out", tmp_path / "b.csv")
+    assert code == 0 and "2 recordings" in said, err
+    assert pd.read_csv(tmp_path / "b.csv")["t3"].tolist() == [10, 10]
+    code, said, err = dfe("export", *both, "--format", "pyfeat", "--out", tmp_path / "out")
+    assert code == 0 and {p.name for p in (tmp_path / "out").iterdir()} == {
+        "a.csv",
+        "a.json",
+        "b.csv",
+        "b.json",
+    }
+
+
+def test_export_refuses_gated_data(dfe, table, tmp_path):
+    gated = frames.read(table)
+    gated.attrs |= {"access": "agreement", "dataset": "daic-woz"}
+    frames.write(frames.with_tokens(gated, np.zeros((5, 1))), tmp_path / "g.parquet")
+    for more in (["--format", "openface"], ["--format", "csv", "--bags"]):
+        code, _, err = dfe("export", tmp_path / "g.parquet", *more, "--out", tmp_path / "x.csv")
+        assert code == 2 and "daic-woz is refused" in one_line(err) and not (tmp_path / "x.csv").exists()
 
 
 def test_training_settings_are_read_strictly(dfe, table, tmp_path):

@@ -38,6 +38,7 @@ def _options(
 app.command()(recordings.extract)
 app.command("import")(recordings.import_)
 app.command()(recordings.encode)
+app.command()(recordings.export)
 app.command()(making.train)
 app.command()(notebooks.reproduce)
 app.command()(notebooks.explore)

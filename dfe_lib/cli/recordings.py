@@ -1,4 +1,4 @@
-"""Recordings to tables: ``dfe extract``, ``dfe import``, ``dfe encode``."""
+"""Recordings to tables and out again: ``dfe extract``, ``dfe import``, ``dfe encode``, ``dfe export``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dfe_lib.cli.say import Out, complain, finish_batch, targets_of
-from dfe_lib.errors import DFEError, InputError
+from dfe_lib.errors import ConfigError, DFEError, InputError, choices
 
 
 def extract(
@@ -145,6 +145,60 @@ def encode(
             complain(error)
             continue
         print(f"{written}: {int(seen.sum())} of {len(table)} frames encoded, {codes.shape[1]} tokens a frame")
+    finish_batch(failures, len(tables))
+
+
+def export(
+    tables: Annotated[list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables.")],
+    format: Annotated[str, typer.Option(help="openface, pyfeat, csv or parquet.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="One input, or --bags: a .csv or .parquet file. Several: a folder, one file each."
+        ),
+    ],
+    units: Annotated[
+        bool, typer.Option("--units", help="Add action units read from ψ (openface, pyfeat).")
+    ] = False,
+    bags: Annotated[
+        bool,
+        typer.Option("--bags", help="One row per recording: how often each token occurs (csv, parquet)."),
+    ] = False,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Whose tokens are counted; the shipped one's by default.")
+    ] = None,
+) -> None:
+    """Frame tables for other people's scripts, each with a .json that explains its columns; gated data are refused."""
+    from dfe_lib import export as exports
+    from dfe_lib import frames
+
+    if format not in exports.FORMATS:
+        raise ConfigError(f"no such format: {choices(format, exports.FORMATS)}")
+    if bags:
+        if units:
+            raise ConfigError("--bags counts tokens and has no place for --units")
+        from dfe_lib.data.access import refuse_gated
+        from dfe_lib.space import space_of
+        from dfe_lib.tokens import Tokenizer
+
+        for path in tables:
+            refuse_gated(frames.attrs(path), "an export", path)
+        coding = Tokenizer.load(tokenizer, space_of(frames.attrs(tables[0]), str(tables[0])))
+        read = (frames.read(path, needs=["token_"]) for path in tables)
+        done = exports.export_bags(read, out, len(coding.templates), format)
+        print(f"{done.table}: {done.rows} recordings; columns in {done.sidecar.name}")
+        return
+    targets, failures = targets_of(tables, out, exports.FORMATS[format]), []
+    for path, target in zip(tables, targets, strict=True):
+        try:
+            done = exports.export(frames.read(path), target, format, units, path)
+        except DFEError as error:
+            if len(tables) == 1:
+                raise
+            failures.append(error)
+            complain(error)
+            continue
+        print(f"{done.table}: {done.rows} frames; columns in {done.sidecar.name}")
     finish_batch(failures, len(tables))
 
 

@@ -16,17 +16,17 @@ Out = Annotated[
 ]
 
 
-def targets_of(inputs: list[Path], out: Path) -> list[Path]:
+def targets_of(inputs: list[Path], out: Path, suffix: str = ".parquet") -> list[Path]:
     """Where each table goes; a destination that cannot work is refused before any hours are spent."""
     if len(inputs) == 1:
-        if out.suffix != ".parquet":
-            raise InputError(f"with one input --out is a .parquet file, but got {out}")
+        if out.suffix != suffix:
+            raise InputError(f"with one input --out is a {suffix} file, but got {out}")
         if out.is_dir():
-            raise InputError(f"{out} is a folder; with one input --out is a .parquet file")
+            raise InputError(f"{out} is a folder; with one input --out is a {suffix} file")
         return [out]
     from dfe_lib.frames import one_table_each
 
-    return one_table_each(inputs, out)
+    return [path.with_suffix(suffix) for path in one_table_each(inputs, out)]
 
 
 def finish_batch(failures: list[DFEError], total: int) -> None:

@@ -1,0 +1,232 @@
+"""Tokens, ψ and action units in the manner of OpenFace and Py-Feat, and bags of tokens, for other people's scripts.
+
+Beside each table lies a JSON file of the same name that says what every column means and in which unit, in the manner
+of BIDS (LongName, Description, Units per column). Data that were granted to one person only are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dfe_lib import frames
+from dfe_lib.data.access import refuse_gated
+from dfe_lib.errors import ConfigError, InputError, choices
+from dfe_lib.sidecar import describe
+from dfe_lib.space import ICT53, space_of
+
+FORMATS = {"openface": ".csv", "pyfeat": ".csv", "csv": ".csv", "parquet": ".parquet"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where a table and its description lie."""
+
+    table: Path
+    sidecar: Path
+    rows: int
+
+
+def export(
+    table: pd.DataFrame,
+    path: str | Path,
+    format: str,
+    units: bool = False,
+    source: str | Path | None = None,
+) -> Exported:
+    """Write one frame table in another tool's conventions, and its sidecar.
+
+    =========  ====================================================================================================
+    openface   frame (from 1), face_id, timestamp, confidence, success, pose_Rx … (rad), x_0 … y_67; AUxx_r, AUxx_c
+    pyfeat     frame, FaceRectX …, FaceScore, mesh_x_0 … mesh_z_477; AUxx (0–1); input, as Py-Feat's ``Fex`` reads
+    csv        the frame table without its landmarks
+    parquet    the frame table
+    =========  ====================================================================================================
+
+    All have the ``psi_``, ``sd_`` and ``token_`` columns that the table has. What nothing here measures is left out:
+    gaze, distances, emotions; and Py-Feat's head angles, whose unit and signs changed between its versions.
+
+    Parameters
+    ----------
+    path : a .csv or .parquet file, as the format needs; the sidecar is the same with .json.
+    units : add action units, from ψ by :class:`dfe_lib.codings.FACS` (openface and pyfeat; their sets of units).
+    source : the file that the table was read from; one in the folder of a gated data set is refused.
+
+    Raises
+    ------
+    ConfigError : an unknown format, or one that has no place for what is asked.
+    AccessError : the data were granted and may not be passed on.
+    InputError : several recordings for openface or pyfeat, ψ of another space for units, a path of another kind.
+
+    Examples
+    --------
+    >>> export(frames.read("clip.parquet"), "clip.csv", "openface", units=True)         # doctest: +SKIP
+    """
+    path = _checked(path, format)
+    refuse_gated(table.attrs, "an export", source)
+    frames.check(table)
+    if units and format not in ("openface", "pyfeat"):
+        raise ConfigError(f"action units are written as openface or pyfeat, not as {format}")
+    table = table.reset_index(drop=True)
+    if format in ("openface", "pyfeat"):
+        if table["recording"].nunique() > 1:
+            raise InputError(
+                f"{format} has one file per recording, but this table holds {table['recording'].nunique()}; "
+                "export them one by one"
+            )
+        out = _openface(table, units) if format == "openface" else _pyfeat(table, units)
+    else:
+        out = table if format == "parquet" else table[[c for c in table if not c.startswith("landmarks")]]
+    out.attrs = dict(table.attrs)
+    return _write(out, path, {"openface": "OpenFace", "pyfeat": "Py-Feat"}.get(format, "this library"))
+
+
+def export_bags(
+    tables: Iterable[pd.DataFrame], path: str | Path, n_codes: int, format: str = "csv"
+) -> Exported:
+    """Write how often each token occurs in each recording, one row per recording, and the sidecar.
+
+    Parameters
+    ----------
+    tables : frame tables with tokens; read one after the other.
+    n_codes : size of the tokenizer's codebook.
+    format : csv or parquet.
+
+    Raises
+    ------
+    ConfigError, AccessError, InputError : as :func:`export`; a recording twice.
+    """
+    from dfe_lib.analysis.representations.counts import bag_of_tokens
+
+    if format not in ("csv", "parquet"):
+        raise ConfigError(f"bags are written as csv or parquet, not as {format}")
+    path, parts, attrs = _checked(path, format), [], {}
+    for table in tables:
+        refuse_gated(table.attrs, "an export")
+        attrs = attrs or dict(table.attrs)
+        names = table["recording"].to_numpy()
+        found = table.groupby("recording", sort=False)["detected"].agg(n_frames="size", n_detected="sum")
+        parts.append(found.join(bag_of_tokens(frames.tokens(table), names, n_codes)))
+    out = pd.concat(parts)
+    if not out.index.is_unique:
+        raise InputError(f"recording '{out.index[out.index.duplicated()][0]}' is given twice; name it apart")
+    out = out.reset_index()
+    out.attrs = attrs
+    return _write(out, path, "this library")
+
+
+def _openface(table: pd.DataFrame, units: bool) -> pd.DataFrame:
+    found = table["detected"].to_numpy(dtype=bool)
+    number = table["source_frame"] if "source_frame" in table.columns else table["frame"] + 1
+    columns: dict[str, np.ndarray] = {
+        "frame": number.to_numpy(),
+        "face_id": np.zeros(len(table), int),
+        "timestamp": table["time_s"].to_numpy(),
+        "confidence": found.astype(float),
+        "success": found.astype(int),
+    }
+    if {"pose_pitch", "pose_yaw", "pose_roll"} <= set(table.columns):
+        angles = _camera_angles(table[["pose_pitch", "pose_yaw", "pose_roll"]].to_numpy(float))
+        columns |= {f"pose_R{axis}": angles[:, i] for i, axis in enumerate("xyz")}
+    if "landmarks" in table.columns:
+        from dfe_lib.face.landmark_sets import LANDMARKS68_2D
+
+        points = LANDMARKS68_2D.of_mesh(frames.landmarks(table))
+        columns |= {f"{axis}_{i}": points[:, i, k] for k, axis in enumerate("xy") for i in range(68)}
+    if units:
+        strength = _units(table, "openface")
+        columns |= {f"{name}_r": values for name, values in strength.items()}
+        present = {f"{n}_c": np.where(np.isfinite(v), v >= 0.5, np.nan) for n, v in strength.items()}
+        columns |= present
+    return pd.concat([pd.DataFrame(columns), _own(table)], axis=1)
+
+
+def _pyfeat(table: pd.DataFrame, units: bool) -> pd.DataFrame:
+    found = table["detected"].to_numpy(dtype=bool)
+    number = table["source_frame"] if "source_frame" in table.columns else table["frame"]
+    columns: dict[str, np.ndarray] = {"frame": number.to_numpy()}
+    mesh: dict[str, np.ndarray] = {}
+    if "landmarks" in table.columns:
+        points = frames.landmarks(table).astype(np.float64)
+        corner, size = points[..., :2].min(axis=1), np.ptp(points[..., :2], axis=1)
+        columns |= {"FaceRectX": corner[:, 0], "FaceRectY": corner[:, 1]}
+        columns |= {"FaceRectWidth": size[:, 0], "FaceRectHeight": size[:, 1]}
+        points[..., 2] /= size[:, :1]
+        mesh = {
+            f"mesh_{axis}_{i}": points[:, i, k]
+            for i in range(points.shape[1])
+            for k, axis in enumerate("xyz")
+        }
+    columns["FaceScore"] = np.where(found, 1.0, np.nan)
+    if units:
+        columns |= {name: values / 5 for name, values in _units(table, "pyfeat").items()}
+    columns |= mesh | {"time_s": table["time_s"].to_numpy(), "input": table["recording"].to_numpy()}
+    return pd.concat([pd.DataFrame(columns), _own(table)], axis=1)
+
+
+def _own(table: pd.DataFrame) -> pd.DataFrame:
+    """ψ, its uncertainty and tokens; empty where no face was found."""
+    kept = table[[c for c in table.columns if c.startswith(("psi_", "sd_", "token_"))]]
+    tokens = {c: kept[c].astype("Int16").mask(kept[c] < 0) for c in kept if c.startswith("token_")}
+    return kept.assign(**tokens)
+
+
+def _units(table: pd.DataFrame, tool: str) -> dict[str, np.ndarray]:
+    """Unit → (n,) intensities 0–5, NaN where no face was found."""
+    from dfe_lib.codings import FACS
+
+    if space_of(table.attrs).name != ICT53.name:
+        raise InputError(
+            f"action units are read from ψ of ict53, but the table's is of {space_of(table.attrs).name}"
+        )
+    coding, psi = FACS(aus=tool), frames.psi(table, ICT53.names)
+    seen = np.isfinite(psi).all(axis=1)
+    out = np.full((len(psi), len(coding.names)), np.nan)
+    if seen.any():
+        out[seen] = coding.intensities(psi[seen])
+    return dict(zip(coding.names, out.T, strict=True))
+
+
+def _camera_angles(degrees: np.ndarray) -> np.ndarray:
+    """(n, 3) Rx, Ry, Rz in rad, R = Rx Ry Rz in the camera's axes, of pitch, yaw and roll in degrees."""
+    p, y, r = np.radians(degrees).T
+    # Of Ry(yaw) Rx(pitch) Rz(roll) in the face's axes (y up, z out of the face); the camera's have both turned round.
+    xz = np.sin(y) * np.cos(p)
+    yz, zz = -np.sin(p), np.cos(y) * np.cos(p)
+    xx = np.cos(y) * np.cos(r) + np.sin(y) * np.sin(p) * np.sin(r)
+    xy = -np.cos(y) * np.sin(r) + np.sin(y) * np.sin(p) * np.cos(r)
+    return np.stack([np.arctan2(-yz, zz), np.arcsin(np.clip(-xz, -1, 1)), np.arctan2(xy, xx)], axis=1)
+
+
+def _checked(path: str | Path, format: str) -> Path:
+    if format not in FORMATS:
+        raise ConfigError(f"no such format: {choices(format, FORMATS)}")
+    path = Path(path)
+    if path.suffix != FORMATS[format]:
+        raise InputError(f"{format} is written as {FORMATS[format]}, but the path given is {path}")
+    return path
+
+
+def _write(table: pd.DataFrame, path: Path, tool: str) -> Exported:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            frames.write(table, path)
+        else:
+            staged = path.with_name(f".{path.name}.part")
+            table.to_csv(staged, index=False)
+            staged.replace(path)
+        sidecar = path.with_suffix(".json")
+        sidecar.write_text(
+            json.dumps(describe(table, tool), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); choose another place"
+        ) from error
+    return Exported(path, sidecar, len(table))
