@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dfe_lib.bench.codings import codings
 from dfe_lib.bench.extraction import extraction
+from dfe_lib.bench.prediction import null, planted_worlds, prediction
 from dfe_lib.bench.quality import quality
 from dfe_lib.bench.readers import readers
 from dfe_lib.bench.report import markdown
@@ -28,6 +29,9 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "quality": quality,
     "codings": codings,
     "readers": readers,
+    "prediction": prediction,
+    "prediction_null": null,
+    "prediction_planted": planted_worlds,
 }
 
 

@@ -33,7 +33,8 @@ class LabelPermutation:
     Attributes
     ----------
     score : where labels belong to people, the correlation over people of mean prediction and label; where they change
-        within people, that of deviations from each person's means, which the models are then trained on too. Mean over targets, or over classes against the rest.
+        within people, that of deviations from each person's means, which the models are then trained on too.
+        Mean over targets, or over classes against the rest.
         0 is chance.
     p : (1 + hits) / (1 + permutations), one-sided: better than chance.
     null : (permutations,) scores of permuted labels.
