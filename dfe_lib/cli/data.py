@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,10 +43,55 @@ def data_verify(
 
 @data.command("where")
 def data_where(name: Annotated[str, typer.Argument(help="An entry.")]) -> None:
-    """Where one data set is looked for, its licence, and how to get it by hand."""
+    """Where one data set is looked for, its licence, what may not be passed on, what it holds, and how to get it."""
     from dfe_lib.data import manifest
+    from dfe_lib.data.datasets import DATASETS, docs
 
-    print(manifest.where(name))
+    registered = name in manifest.load_manifest().entries
+    if registered or name not in DATASETS:
+        print(manifest.where(name))
+    if name in DATASETS:
+        print(docs.summary(DATASETS[name]))
+
+
+@data.command("extract")
+def data_extract(
+    name: Annotated[str, typer.Argument(help="A data set; `dfe data where NAME` says what it holds.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Its folder; DFE_DATA_DIR/NAME by default.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the tables; DFE_DATA_DIR/derived/NAME/frames by default.", show_default=False
+        ),
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Leave out recordings that cannot be used, and name them.")
+    ] = False,
+) -> None:
+    """Every recording of a data set to a frame table with ψ; the same command takes up an unfinished run."""
+    from dfe_lib.data.datasets import open_dataset
+    from dfe_lib.face.datasets import extract_dataset
+
+    dataset = open_dataset(name, root, out, keep_going)
+    made = sum(outcome.error is None for outcome in extract_dataset(dataset, progress=sys.stderr.isatty()))
+    for recording, why in dataset.skipped.items():
+        print(f"dfe: left out {recording}: {' '.join(why.split())}", file=sys.stderr)
+    kept = len(dataset.recordings)
+    print(
+        f"{dataset.frames_path}: {made} tables written, {kept - made} were there, {len(dataset.skipped)} left out"
+    )
+
+
+@data.command("docs")
+def data_docs(
+    out: Annotated[Path, typer.Option(help="Folder of the pages.")] = Path("docs/datasets"),
+) -> None:
+    """Write a page per data set, from the manifest and the readers."""
+    from dfe_lib.data.datasets import DATASETS, docs
+
+    print(f"{out}: {len(docs.write(out, DATASETS))} pages")
 
 
 def _say_outcomes(outcomes) -> None:

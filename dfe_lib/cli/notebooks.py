@@ -13,7 +13,9 @@ from dfe_lib.errors import ConfigError, InputError
 
 
 def reproduce(
-    profile: Annotated[str, typer.Option(help="ci, demo or paper.")] = "demo",
+    profile: Annotated[
+        str, typer.Option(help="ci, demo, paper (every data set that is at hand), or one of paper's members.")
+    ] = "demo",
     only: Annotated[
         list[str] | None, typer.Option(help="A notebook, by number or name; may be repeated.")
     ] = None,
@@ -31,16 +33,28 @@ def reproduce(
             "--check compares with the reference and --save-reference replaces it; give one of them"
         )
     from dfe_lib.paths import REFERENCE
-    from dfe_lib.runner import run
+    from dfe_lib.runner import members, run
+    from dfe_lib.runner.notebook import load_profile
+    from dfe_lib.runner.notebook import members as members_of
 
     run.prepare(profile, only or ())
+    if members_of(profile):
+        if check or save_reference:
+            raise ConfigError(f"'{profile}' has members; name one, e.g. {members_of(profile)[0]}")
+        if not members.reproduce(profile, only or (), force=force).ok:
+            raise typer.Exit(1)
+        return
+    given = None
+    if "/" in profile:
+        member = load_profile(profile)
+        given, only = members.at_hand(member), only or list(member.notebooks)
     if check:
         from dfe_lib.runner import compare
 
         if not compare.recompute(profile, only or (), REFERENCE / profile):
             raise typer.Exit(1)
         return
-    summary = run.reproduce(profile, only or (), force=force)
+    summary = run.reproduce(profile, only or (), force=force, given=given)
     run.publish(profile, summary)
     if save_reference and summary.ok:
         from dfe_lib.runner import compare

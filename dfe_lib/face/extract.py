@@ -114,7 +114,7 @@ def extract_to(path: str | Path, target: str | Path, **options) -> Extraction:
     Parameters
     ----------
     target : a .parquet file; complete under its name, or not there at all.
-    options : as in :func:`extract`.
+    options : as in :func:`extract`; and ``about``, a dictionary that is added to the table's ``attrs``.
 
     Raises
     ------
@@ -171,6 +171,7 @@ def _parts(
     neutral: str = ESTIMATED,
     mirrored: bool = False,
     smooth: str | None = None,
+    about: dict | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The table in parts of ``PART`` rows, the landmarks meanwhile in a file without a name in ``folder``."""
     path = Path(path)
@@ -188,6 +189,7 @@ def _parts(
         "height": clip.height,
         "rate": clip.rate,
         "dfe_version": __version__,
+        **(about or {}),
     }
     if smoothing is not None:
         attrs["smoothing"] = describe(smoothing)

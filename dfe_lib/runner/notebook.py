@@ -29,6 +29,7 @@ from dfe_lib.paths import NOTEBOOKS, PROFILES
 
 NAME = re.compile(r"[0-9]{2}_[a-z0-9_]+")
 GIVEN = ("profile", "results_dir", "seed")  # every notebook has them; the runner sets them
+FRAMES = "{frames}"  # in a member's values: the folder of its data set's frame tables
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -99,7 +100,11 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Profile:
-    """A named set of parameters: ``ci`` (trimmed), ``demo`` (needs no permission) or ``paper`` (gated)."""
+    """A named set of parameters: ``ci`` (trimmed), ``demo`` (needs no permission) or ``paper`` (gated).
+
+    A profile in the folder of another (``paper/stress-stressid``) is a member of it: it takes over what to fetch and
+    the defaults, and names the ``dataset`` and the ``task`` that it is for.
+    """
 
     name: str
     description: str
@@ -107,6 +112,8 @@ class Profile:
     tolerance: dict[str, float]
     defaults: dict[str, Any]
     notebooks: dict[str, dict[str, Any]]
+    dataset: str = ""
+    task: str = ""
 
     def values(self, notebook: Notebook) -> dict[str, Any]:
         """Parameters of one notebook: the profile's defaults, overridden by the notebook's own block.
@@ -117,7 +124,13 @@ class Profile:
         """
         source = f"profile {self.name}"
         shared = {k: v for k, v in self.defaults.items() if k in notebook.parameters}
-        return notebook.resolve({**shared, **self.notebooks.get(notebook.name, {})}, source)
+        own = self.notebooks.get(notebook.name, {})
+        if self.dataset:
+            from dfe_lib.data.datasets.index import derived
+
+            place = str(derived(self.dataset) / "frames")
+            own = {k: v.replace(FRAMES, place) if isinstance(v, str) else v for k, v in own.items()}
+        return notebook.resolve({**shared, **own}, source)
 
 
 def read(path: str | Path) -> Notebook:
@@ -179,34 +192,42 @@ def discover(folder: Path = NOTEBOOKS) -> dict[str, Notebook]:
 
 
 def load_profile(name: str, folder: Path = PROFILES) -> Profile:
-    """Read ``<folder>/<name>.yaml``.
+    """Read ``<folder>/<name>.yaml``; ``<profile>/<member>`` is a member, see :class:`Profile`.
 
     Raises
     ------
     ConfigError : an unknown profile or key, or a file that is not YAML.
     """
-    known = sorted(p.stem for p in folder.glob("*.yaml"))
+    known = [*sorted(p.stem for p in folder.glob("*.yaml")), *members(name.partition("/")[0], folder)]
     if name not in known:
         raise ConfigError(f"unknown profile: {choices(name, known)}")
     try:
         content = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(f"profile {name} is not valid YAML ({' '.join(str(error).split())})") from error
-    keys = ("description", "data", "tolerance", "defaults", "notebooks")
+    keys = ("description", "data", "tolerance", "defaults", "notebooks", "dataset", "task")
     if not isinstance(content, dict):
         raise ConfigError(f"profile {name} must be a mapping with the keys {', '.join(keys)}")
     for key in content:
         if key not in keys:
             raise ConfigError(f"profile {name} has an unknown key: {choices(key, keys)}")
     blocks = content.get("notebooks") or {}
+    above = load_profile(name.partition("/")[0], folder) if "/" in name else None
     return Profile(
         name=name,
         description=content.get("description", ""),
-        fetch=tuple((content.get("data") or {}).get("fetch") or ()),
+        fetch=tuple((content.get("data") or {}).get("fetch") or (above.fetch if above else ())),
         tolerance=dict(content.get("tolerance") or {}),
-        defaults=dict(content.get("defaults") or {}),
+        defaults={**(above.defaults if above else {}), **(content.get("defaults") or {})},
         notebooks={k: dict(v or {}) for k, v in blocks.items()},
+        dataset=content.get("dataset", ""),
+        task=content.get("task", ""),
     )
+
+
+def members(name: str, folder: Path = PROFILES) -> list[str]:
+    """Names of the profiles in the folder of a profile, in order; none for most."""
+    return sorted(f"{name}/{p.stem}" for p in (folder / name).glob("*.yaml"))
 
 
 def select(wanted: str, notebooks: Mapping[str, Notebook]) -> str:

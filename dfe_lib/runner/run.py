@@ -11,7 +11,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def reproduce(
     notebooks: Path = NOTEBOOKS,
     profiles: Path = PROFILES,
     stream=None,
+    given: Mapping[str, str] | None = None,
 ) -> Summary:
     """Bring the results of a profile up to date.
 
@@ -60,6 +61,7 @@ def reproduce(
     force : run the notebooks that were asked for even when nothing has changed.
     folder : where results go, one folder per notebook; ``results/<profile>`` by default.
     stream : where progress is written; standard output by default.
+    given : further digests of what results depend on, by name, e.g. of a data set.
 
     Returns
     -------
@@ -78,13 +80,13 @@ def reproduce(
     stream = stream or sys.stdout
     known = discover(notebooks)
     settings = load_profile(profile, profiles)
-    values = _values(settings, known)
+    values = values_of(settings, known)
     asked = [select(wanted, known) for wanted in only] or list(known)
     wanted = _with_upstream(asked, known)
     folder = folder or results_dir(profile)
     folder.mkdir(parents=True, exist_ok=True)
     summary = Summary(folder)
-    common = _common_fingerprint()
+    common = {**_common_fingerprint(), **(given or {})}
     with kernel() as kernel_name:
         for name in wanted:
             notebook, target = known[name], folder / name
@@ -172,7 +174,7 @@ def prepare(profile: str, only: Iterable[str] = ()) -> None:
     ConfigError : an unknown profile, notebook, parameter or asset; before anything is downloaded.
     """
     known, settings = discover(), load_profile(profile)
-    _values(settings, known)
+    values_of(settings, known)
     for wanted in only:
         select(wanted, known)
     if not settings.fetch:
@@ -205,7 +207,13 @@ def publish(profile: str, summary: Summary) -> None:
         report.publish_figures(summary.folder, FIGURES, "make reproduce")
 
 
-def _values(settings: Profile, known: dict[str, Notebook]) -> dict[str, dict[str, Any]]:
+def values_of(settings: Profile, known: dict[str, Notebook]) -> dict[str, dict[str, Any]]:
+    """Checked parameters of every notebook under a profile, defaults filled in.
+
+    Raises
+    ------
+    ConfigError : an unknown notebook or parameter, or a value of another type.
+    """
     for name in settings.notebooks:
         select(name, known)
     for name in settings.defaults:

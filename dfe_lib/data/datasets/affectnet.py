@@ -31,8 +31,7 @@ class AffectNet(Dataset):
         "valence and arousal of −2 mean 'not judged': they are empty here",
     )
     source_of_layout = (
-        "the facts that this project was given; that the annotations hold a number, or a text of one: third-party "
-        "code"
+        "this project's notes; that the annotations hold a number, or a text of one: third-party code"
     )
 
     def scan(self, layout: Layout) -> pd.DataFrame:

@@ -108,9 +108,7 @@ class Dataset:
     labels: Mapping[str, str] = {}
     defects: ClassVar[tuple[str, ...]] = ()
     source_of_layout: ClassVar[str] = ""
-    film: ClassVar[float | None] = (
-        None  # hours of film, where that is known; for the time that extraction takes
-    )
+    film: ClassVar[float | None] = None  # hours, where known: what extraction will take follows from it
     partial: ClassVar[str] = ""  # why recordings with labels may rightly have no file; empty: they may not
 
     def __init__(

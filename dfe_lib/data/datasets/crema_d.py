@@ -26,7 +26,7 @@ class CremaD(Dataset):
         "twelve fixed sentences: mouths follow the words as much as the emotion; the sentence is in the name",
         "no split is given out: everything is 'all', 91 actors",
     )
-    source_of_layout = "the facts that this project was given; columns of summaryTable.csv: third-party code"
+    source_of_layout = "this project's notes; columns of summaryTable.csv: third-party code"
 
     def scan(self, layout: Layout) -> pd.DataFrame:
         columns = ("FileName", "FaceVote", "FaceLevel")

@@ -18,6 +18,8 @@ SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
 class DaicWoz(Dataset):
+    """DAIC-WOZ (AVEC 2016, 2017): interviews by an animated interviewer, as tracked landmarks and action units."""
+
     name = "daic-woz"
     feeds = frozenset({"aus", "landmarks68"})
     labels = {"phq": _PHQ, "depressed": _DEPRESSED, "gender": _GENDER}
@@ -31,8 +33,7 @@ class DaicWoz(Dataset):
         "14 intensities only, by an OpenFace of before 2.0: AU07, AU23 and AU45 have none",
     )
     source_of_layout = (
-        "the facts that this project was given; the header X0…, Y0…, Z0… and the two files of the test set: "
-        "third-party code"
+        "this project's notes; the header X0…, Y0…, Z0… and the two files of the test set: third-party code"
     )
     remarks = {
         "373": "interrupted", "444": "interrupted", "402": "video cut",
@@ -93,6 +94,8 @@ def _labelled(table: pd.DataFrame, columns: tuple[str, ...], split: str) -> pd.D
 
 
 class EDaic(Dataset):
+    """E-DAIC (AVEC 2019): interviews by an animated interviewer, as action units, head pose and gaze."""
+
     name = "e-daic"
     feeds = frozenset({"aus"})
     labels = {"phq": _PHQ, "depressed": _DEPRESSED, "gender": _GENDER}
@@ -101,7 +104,7 @@ class EDaic(Dataset):
         "header names may have leading spaces: they are stripped",
         "frames with success 0 hold left-over numbers: only success = 1 counts as detected, all else is NaN",
     )
-    source_of_layout = "the facts that this project was given; in third-party code gaze is also written Gaze"
+    source_of_layout = "this project's notes; in third-party code gaze is also written Gaze"
 
     def scan(self, layout: Layout) -> pd.DataFrame:
         columns = ("Participant_ID", "PHQ_Binary", "PHQ_Score", "Gender")

@@ -27,8 +27,7 @@ class FirstImpressions(Dataset):
         "call nothing",
     )
     source_of_layout = (
-        "names and content of the annotations: the facts that this project was given; clips are found by name in "
-        "any folder"
+        "names and content of the annotations: this project's notes; clips are found by name in any folder"
     )
     film = 10_000 * 15 / 3600
 

@@ -7,7 +7,7 @@ from dfe_lib.data.datasets.folder import LABELS, Folder, OpenFace
 
 
 class Gilanie(OpenFace):
-    """One OpenFace-like CSV per recording, and a labels.csv that the user has to write."""
+    """Gilanie et al.: action units with a depression label; OpenFace-like CSV files, and a labels.csv of your own."""
 
     name = "gilanie-depression-au"
     feeds = frozenset({"aus"})

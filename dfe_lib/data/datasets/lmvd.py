@@ -29,7 +29,7 @@ class Lmvd(Dataset):
         "no split is given out: everything is 'all'",
     )
     source_of_layout = (
-        "unverified layout: Video_feature/<n>.csv from the facts that this project was given, label files from the "
+        "unverified layout: Video_feature/<n>.csv from this project's notes, label files from the "
         "authors' own loader; which columns the files have is found out from each file"
     )
     film = 214.0

@@ -33,9 +33,7 @@ class Ravdess(Dataset):
         "no column success: a confidence above 0 counts as success",
         "no split is given out: everything is 'all', 24 actors",
     )
-    source_of_layout = (
-        "the facts that this project was given (columns, names); clips are found by name in any folder"
-    )
+    source_of_layout = "this project's notes (columns, names); clips are found by name in any folder"
 
     def scan(self, layout: Layout) -> pd.DataFrame:
         codes = "-".join(rf"(?P<{part}>\d\d)" for part in "mceisra")

@@ -30,7 +30,7 @@ class StressID(Dataset):
         "no split is given out: everything is 'all', cross-validation by subject makes the folds",
     )
     source_of_layout = (
-        "labels.csv and its columns: the facts that this project was given; Videos/<subject>/<subject>_<task>.mp4 "
+        "labels.csv and its columns: this project's notes; Videos/<subject>/<subject>_<task>.mp4 "
         "and the form 2ea4_Math of the index: third-party code"
     )
     partial = "not everybody agreed to be filmed, so labels without video are rightful"

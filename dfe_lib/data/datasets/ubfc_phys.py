@@ -26,7 +26,7 @@ class UbfcPhys(Dataset):
         "here",
     )
     source_of_layout = (
-        "the facts that this project was given; three minutes a clip and the five lines of info_s<k>.txt (id, sex, "
+        "this project's notes; three minutes a clip and the five lines of info_s<k>.txt (id, sex, "
         "condition, date, time): third-party code"
     )
     film = 56 * 3 * 3 / 60
