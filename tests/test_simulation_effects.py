@@ -122,7 +122,7 @@ def test_slower_onsets_last_as_long(tmp_path):
 
 
 def test_displays_come_together_more_often_and_as_often_as_before(tmp_path):
-    a, b, _ = _changed(tmp_path, _line("stress", "lip_press+brow_lower", "pairing", "beyond"))
+    a, b, _ = _changed(tmp_path, _line("stress", "lip_press+brow_lower", "pairing", "beyond"), subjects=80)
 
     def together(cohort):
         events = cohort.events.merge(cohort.recordings).query("stressed == 1")

@@ -34,7 +34,7 @@ CORRELATIONS = np.array(
     ]
 )
 # Deviations of the properties, in units of style (between people) and session (between recordings of one).
-SCALES = {"rate": 1.0, "amplitude": 0.6, "speed": 0.6, "one_sided": 2.0, "left": 2.0, "pairing": 2.0}
+SCALES = {"rate": 1.0, "amplitude": 0.5, "speed": 0.6, "one_sided": 3.0, "left": 3.0, "pairing": 3.0}
 
 
 def stream(seed: int, what: str, block: int = 0) -> np.random.Generator:
