@@ -113,23 +113,23 @@ cost; 44 refine epochs in place of 24 0.238. Shipped are talking people, the wei
 `bits…` are means over the kinds of frames with a beam of 5. `shipped` uses the first stages of the shipped
 tokenizer; `short_training`, for more bits than it has, those of one of 12 stages that was refined for
 3 epochs only. FAISS uses the first of 12 codebooks.""",
-    "prediction": """All rows of the stress table at demo size (60 simulated people, 240 recordings, two rows of 768 random
-columns in place of cached Masked Autoencoders), one thread. `stress_whole_protocol_s` is everything: rows that learn
-words in every fold, five outer and three inner folds, five penalties, intervals, paired tests, shuffled labels. The
+    "prediction": """All rows of the stress table at demo size (60 simulated people, 240 recordings, two rows of 768
+random columns in place of cached Masked Autoencoders), one thread. `stress_whole_protocol_s` is everything: rows that
+learn words in every fold, five outer and three inner folds, five penalties, intervals, paired tests, shuffled labels. The
 ratio is of nested cross-validation alone, over the rows that learn nothing, beside a loop of Pipeline and GridSearchCV
 as scikit-learn comes, with the same folds, preparation, objective and penalties. Its logistic regression stops early
 (`tol` 1e-4), hence other answers for some recordings; solved to the end both give the same (tested to 1e-5).
 
 Where the time goes in the plain loop: it prepares the same rows once per penalty, and solves in as many dimensions as
-there are columns. Ours prepares once, rotates into at most as many dimensions as rows, and walks along the penalties by
-Newton's method, each start the last solution.""",
-    "prediction_null": """Two hundred cohorts of 24 simulated people without any effect; stress within people, depression
-(score) and extraversion between people; every row of the tables, 99 permutations of the labels each. A share of 0.05
-is expected of each row; `share_allowed` is 2.5 standard errors above it, as 57 shares are looked at.
+there are columns. Ours prepares once, rotates into at most as many dimensions as rows, and walks along the penalties
+by Newton's method, each start the last solution.""",
+    "prediction_null": """Two hundred cohorts of 24 simulated people without any effect; stress within people,
+depression (score) and extraversion between people; every row of the tables, 99 permutations of the labels each. A share
+of 0.05 is expected of each row; `share_allowed` is 2.5 standard errors above it, as 57 shares are looked at.
 `share_of_them_below_0.05` are tests of Kolmogorov and Smirnov that the p-values of one row and task are uniform.""",
     "prediction_planted": """Twenty cohorts of 60 simulated people (4 recordings of 20 s) per world, d = 0.8, with the
-measured noise of extraction in ψ for all rows alike, ideal coder included. `detected`: share of cohorts with p ≤ 0.05 by
-permutation of labels. `bag over …`: how much larger the correlation of held-out prediction and label is (stress: of
+measured noise of extraction in ψ for all rows alike, ideal coder included. `detected`: share of cohorts with p ≤ 0.05
+by permutation of labels. `bag over …`: how much larger the correlation of held-out prediction and label is (stress: of
 deviations from each person's mean; else over people), mean over cohorts and 95 % interval. All simulated: no evidence
 about people.""",
     "codings": """FACS on 16,384 random displays, one thread: exact non-negative least squares of all frames together,

@@ -79,8 +79,8 @@ def official(
     y: np.ndarray,
     groups: np.ndarray,
     index: pd.Index,
+    classes: np.ndarray | None,
     inner_folds: int,
-    stratified: bool,
     seed: int,
 ) -> list[Fold]:
     """The one fold of a dataset's own splits: dev chooses the penalty, train and dev train, test is scored once.
@@ -90,6 +90,7 @@ def official(
     Parameters
     ----------
     splits : ``train``, ``dev`` or ``test`` for each recording.
+    classes : names of the class numbers y; None where y are numbers.
 
     Raises
     ------
@@ -118,14 +119,14 @@ def official(
                     f"subject '{both[0]}' is in the {one} and the {other} split ({len(both)} such); a subject belongs "
                     "to one split: correct the splits, or leave them out and let the protocol split by subject"
                 )
-    lacking = np.setdiff1d(np.unique(y), np.unique(y[rows["train"]])) if stratified else []
+    lacking = np.setdiff1d(np.unique(y), np.unique(y[rows["train"]])) if classes is not None else []
     if len(lacking):
-        raise InputError(f"the train split lacks class number {int(lacking[0])} of the sorted classes")
+        raise InputError(f"the train split lacks class '{classes[int(lacking[0])]}': it cannot be learnt")
     learn = np.sort(np.concatenate([rows["train"], rows["dev"]]))
     if len(rows["dev"]):
         inner = ((rows["train"], rows["dev"]),)
     else:
-        inner = inner_splits(y, groups, learn, inner_folds, stratified, seed)
+        inner = inner_splits(y, groups, learn, inner_folds, classes is not None, seed)
     return [Fold(learn, rows["test"], inner)]
 
 

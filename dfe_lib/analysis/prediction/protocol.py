@@ -125,7 +125,7 @@ def evaluate(
         if splits is None:
             plans.append(nested(y, groups, folds, inner_folds, classes is not None, seed + r))
         else:
-            plans.append(official(splits, y, groups, labels.index, inner_folds, classes is not None, seed))
+            plans.append(official(splits, y, groups, labels.index, classes, inner_folds, seed))
     predicted: dict[str, list[OutOfFold]] = {name: [] for name in (*sources, CONSTANT, SHUFFLED)}
     for r, plan in enumerate(plans):
         check_trainable(y, plan)
