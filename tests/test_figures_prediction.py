@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
 
+from dfe_lib.data.simulation.realism import compare_motion
 from dfe_lib.errors import InputError
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.figures import drivers, prediction, style
@@ -128,13 +129,16 @@ def test_reconstructions_are_three_rows_of_pictures():
         prediction.plot_reconstructions(pictures, pictures[:1], pictures)
 
 
-def test_motion_draws_each_source_in_each_panel():
-    table = pd.DataFrame(
-        {"statistic": ["a", "a", "b", "b"], "source": ["simulated", "actors"] * 2, "x": 1.0, "value": 2.0}
-    )
-    figure = prediction.plot_motion(table, {"b": "B|lag|r", "a": "A|x|y"})
-    assert [a.get_title() for a in figure.axes] == ["B", "A"] and figure.axes[0].get_xlabel() == "lag"
-    assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", "--"]
+def test_motion_sets_measured_against_simulated():
+    rng = np.random.default_rng(0)
+    psi = rng.random((60, 53)) * np.linspace(0.1, 1, 53)
+    given = {"simulated": psi, "actors": np.roll(psi, 1, axis=0) * 2}
+    table = compare_motion({k: (v, ["a"] * 60, np.arange(60) / 10) for k, v in given.items()})
+    figure = prediction.plot_motion(table, "simulated")
+    quantiles = figure.axes[0].collections[0].get_offsets()
+    np.testing.assert_allclose(quantiles[:, 1], 2 * quantiles[:, 0], rtol=1e-6)
+    assert figure.axes[0].get_legend().get_texts()[0].get_text() == "r = 1.00"
+    assert [line.get_linestyle() for line in figure.axes[3].lines[:2]] == ["-", "--"]
 
 
 # what drives a prediction

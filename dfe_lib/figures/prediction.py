@@ -297,26 +297,57 @@ def plot_reconstructions(
     return figure
 
 
-def plot_motion(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Statistics of motion, one panel each: curves over a common axis, simulated ones solid, measured ones dashed.
+def plot_motion(table: pd.DataFrame, simulated: str) -> Figure:
+    """Simulated motion against measured motion: a dot per coefficient (or pair), one colour per measured source.
+
+    From left to right: the 90 % quantile of each coefficient, its speed, the correlation of each pair of coefficients,
+    and how long a movement lasts (autocorrelation, mean over coefficients). On the dashed line simulated people move as
+    measured ones; r in the legend of each panel.
 
     Parameters
     ----------
-    table : ``statistic, source, x, value``.
-    titles : statistic → ``"title|x label|y label"``; also the order.
+    table : as of :func:`dfe_lib.data.simulation.realism.compare_motion`.
+    simulated : name of the simulated source in it.
     """
-    needs(table, "statistic", "source", "x", "value")
-    sources = list(dict.fromkeys(table["source"]))
-    figure, panels = plt.subplots(1, len(titles), figsize=(PAGE, 2.2), squeeze=False)
-    for ax, (statistic, text) in zip(panels[0], titles.items(), strict=True):
-        title, xlabel, ylabel = text.split("|")
-        for i, source in enumerate(sources):
-            rows = table[(table["statistic"] == statistic) & (table["source"] == source)].sort_values("x")
-            solid = "-" if "simulated" in source else "--"
-            ax.plot(rows["x"], rows["value"], solid, color=QUALITATIVE[i % len(QUALITATIVE)], label=source)
-        ax.set(xlabel=xlabel, ylabel=ylabel)
+    needs(table, "source", "statistic", "coefficient", "other", "at", "value")
+    others = [s for s in dict.fromkeys(table["source"]) if s != simulated]
+    shades = {source: QUALITATIVE[i % len(QUALITATIVE)] for i, source in enumerate(others)}
+    figure, panels = plt.subplots(1, 4, figsize=(PAGE, 2.3))
+    own = table[table["source"] == simulated]
+    keys = ["coefficient", "other"]
+    kinds = (
+        ("quantile", 0.9, "90 % quantile"),
+        ("speed", None, "speed (1/s)"),
+        ("co-activation", None, "co-activation (r)"),
+    )
+    for ax, (statistic, at, title) in zip(panels[:3], kinds, strict=True):
+        for source in others:
+            theirs = table[table["source"] == source]
+            x, y = (t[t["statistic"] == statistic] for t in (own, theirs))
+            if at is not None:
+                x, y = x[x["at"] == at], y[y["at"] == at]
+            both = x.merge(y, on=keys, suffixes=("", "_measured"))
+            r = both["value"].corr(both["value_measured"])
+            size = 2 if statistic == "co-activation" else 9
+            ax.scatter(
+                both["value"], both["value_measured"], s=size, color=shades[source], alpha=0.6, linewidth=0,
+                label=f"r = {r:.2f}",
+            )  # fmt: skip
+        ax.axline((0, 0), slope=1, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+        ax.set(xlabel="simulated", ylabel="measured" if ax is panels[0] else "")
         ax.set_title(title, fontsize=7)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(sources))
+        ax.legend(fontsize=6, handletextpad=0.1)
+    for source in (simulated, *others):
+        rows = table[(table["source"] == source) & (table["statistic"] == "autocorrelation")]
+        line = rows.groupby("at")["value"].mean()
+        shade, dash = ("black", "-") if source == simulated else (shades[source], "--")
+        panels[3].plot(
+            line.index, line.to_numpy(), dash, color=shade, marker="o", markersize=2.5, label=source
+        )
+    panels[3].axhline(0, color="0.8", linewidth=0.6)
+    panels[3].set(xlabel="lag (s)")
+    panels[3].set_title("autocorrelation", fontsize=7)
+    figure.legend(*panels[3].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=6)
     return figure
 
 

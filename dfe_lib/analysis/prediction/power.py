@@ -79,7 +79,7 @@ def power_curve(
             for size in sizes:
                 for b, rows in enumerate(disjoint(subjects.reindex(labels.index), size)):
                     for name, given in features.items():
-                        p = _p(given, labels, subjects, rows, task, seed + 1000 * b, permutations, folds)
+                        p = p_value(given, labels, subjects, rows, task, seed + 1000 * b, permutations, folds)
                         found.setdefault((effect, size, name), []).append(p)
     table = []
     for (effect, size, name), p in found.items():
@@ -109,8 +109,8 @@ def disjoint(subjects: pd.Series, size: int) -> list[np.ndarray]:
     return [np.flatnonzero(number // size == b) for b in range(len(names) // size)]
 
 
-def _p(given, labels, subjects, rows, task: Task, seed: int, permutations: int, folds: int) -> float:
-    """p-value on some rows; NaN where they cannot be tested."""
+def p_value(given, labels, subjects, rows, task: Task, seed: int, permutations: int, folds: int = 5) -> float:
+    """p-value on some rows; NaN where the label is constant or hardly anybody shows a class."""
     part = labels.iloc[rows]
     columns = part.to_frame() if isinstance(part, pd.Series) else part
     people = subjects.reindex(part.index)
