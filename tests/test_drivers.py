@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfe_lib.analysis.prediction.drivers import companions, drivers, occurrence, token_numbers
+from dfe_lib.analysis.prediction.drivers import companions, drivers, occurrence, token_numbers, with_displays
 from dfe_lib.analysis.prediction.metrics import DEPRESSION_SCORE, PERSONALITY, STRESS
 from dfe_lib.errors import InputError
 
@@ -107,3 +107,16 @@ def test_companions_name_the_display_that_a_token_goes_with():
     assert table.drop_duplicates("token").set_index("token")["display"].to_dict() == {2: "frown", 5: "smile"}
     row = table.query("token == 5 and display == 'smile'").iloc[0]
     assert (row["during"], row["elsewhere"], row["phi"]) == pytest.approx((1.0, 0.0, 1.0))
+
+
+def test_drivers_are_set_beside_what_was_planted():
+    codes, times = clip([5, 5, 2, 2, 5, 2, 2, 2])
+    events = pd.DataFrame({"recording": "a", "display": ["smile", "smile", "frown"]})
+    events["onset_s"], events["offset_s"] = [0.0, 3.9, 2.0], [1.5, 4.2, 3.0]
+    planted = pd.DataFrame(
+        {"display": ["smile", "smile+nod"], "acts": ["rate", "pairing"], "weight": [-1.0, 0.5]}
+    )
+    found = with_displays(pd.DataFrame({"feature": ["t5", "t2"]}), codes, times, events, planted)
+    assert found["display"].tolist() == ["smile", "frown"]
+    assert found["planted"].tolist() == ["rate -1, pairing +0.5", ""]
+    assert found["note"].tolist()[0] == "with smile, φ 1.00\n(planted)" and "planted" not in found["note"][1]

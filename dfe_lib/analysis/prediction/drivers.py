@@ -215,6 +215,38 @@ def companions(
     )
 
 
+def with_displays(
+    top: pd.DataFrame, codes: np.ndarray, frames: pd.DataFrame, events: pd.DataFrame, planted: pd.DataFrame
+) -> pd.DataFrame:
+    """Drivers that are tokens, each with the true display that it goes with, and what was planted there.
+
+    Parameters
+    ----------
+    top : rows of :attr:`Drivers.table`, features ``t<code>``.
+    codes, frames, events : as for :func:`companions`.
+    planted : ``display, acts, weight``: the label's lines of the simulator's table of effects.
+
+    Returns
+    -------
+    ``top`` with ``token, display, phi``, ``planted`` (what the label does to the display; empty: nothing) and ``note``.
+    """
+    tokens = token_numbers(top["feature"].tolist())
+    best = companions(codes, frames, events, tokens).drop_duplicates("token").set_index("token")
+    out = top.assign(
+        token=tokens, display=best.loc[tokens, "display"].to_numpy(), phi=best.loc[tokens, "phi"].to_numpy()
+    )
+    said = {}
+    for row in planted.to_dict("records"):
+        for display in row["display"].split("+"):
+            said.setdefault(display, []).append(f"{row['acts']} {row['weight']:+g}")
+    out["planted"] = [", ".join(said.get(d, [])) for d in out["display"]]
+    out["note"] = [
+        f"with {d.replace('_', ' ')}, φ {phi:.2f}" + ("\n(planted)" if text else "")
+        for d, phi, text in zip(out["display"], out["phi"], out["planted"], strict=True)
+    ]
+    return out
+
+
 def token_numbers(features: list[str]) -> list[int]:
     """Codes of the columns ``t<code>`` of a bag of tokens.
 
