@@ -19,7 +19,7 @@ from dfe_lib.data.simulation.people import (
     stream,
 )
 
-CEILING = 4.0  # no label makes a display more than so many times as frequent; bounds what has to be drawn
+CEILING = 3.0  # no label makes a display more than so many times as frequent; bounds what has to be drawn
 LEAD = 3.0  # seconds before a recording from which displays may still last
 MOST = 1.2  # no coefficient exceeds it: two displays at once saturate
 STRENGTH_SD, DURATION_SD, LEAN_SD = 0.35, 0.3, 0.06  # from event to event; logs, logs, and a lean
@@ -68,21 +68,22 @@ def draw_events(config: CohortConfig, seed: int, block: int, habits: Habits) -> 
     kind must be for it to happen. So an effect on a rate adds or removes displays and leaves all others untouched.
     """
     rng, known = stream(seed, "events", block), _columns()
-    ceiling = np.where(known.spoken, 1.0, CEILING)
+    ceiling = np.where(known.spoken, 1, CEILING).astype(np.float32)
     usual = known.per_minute / 60 * np.exp(habits.rate - habits.label_rate)
     counts = rng.poisson(usual * ceiling * (config.seconds + LEAD))
     n = len(counts)
-    talks = rng.random(n) < _share(np.full(n, config.speech), habits.speech)
-    period, phase = rng.uniform(*PHRASE, n), rng.random(n)
+    talks = rng.random(n) < _share(np.full(n, config.speech, np.float32), habits.speech)
+    period, phase = rng.uniform(*PHRASE, n).astype(np.float32), rng.random(n, dtype=np.float32)
 
-    cell = np.repeat(np.arange(counts.size), counts.ravel())
+    cell = np.repeat(np.arange(counts.size, dtype=np.int32), counts.ravel())
     recording, display = np.divmod(cell, counts.shape[1])
     start, mark, side, lateral, together, partner = rng.random((6, len(cell)), dtype=np.float32)
     strong, long, leaning, apart = rng.standard_normal((4, len(cell)), dtype=np.float32)
     start = start * np.float32(config.seconds + LEAD) - np.float32(LEAD)
-    happens = mark * ceiling[display] < np.exp(habits.label_rate.ravel()[cell])
-    speaking = (start / period[recording] + phase[recording]) % 1 < SPOKEN
-    happens &= ~known.spoken[display] | (talks[recording] & speaking)
+    happens = mark < (np.exp(habits.label_rate) / ceiling).ravel()[cell]
+    spoken = np.flatnonzero(known.spoken[display] & happens)
+    said = recording[spoken]
+    happens[spoken] = talks[said] & ((start[spoken] / period[said] + phase[said]) % 1 < SPOKEN)
 
     keep = np.flatnonzero(happens)
     recording, display, cell, start = recording[keep], display[keep], cell[keep], start[keep]
@@ -95,13 +96,13 @@ def draw_events(config: CohortConfig, seed: int, block: int, habits: Habits) -> 
     rise = np.minimum(rise * np.exp(-habits.speed.ravel()[cell]), 0.9 * still)
 
     share = _share(known.one_sided, habits.one_sided).ravel()
-    alone = side[keep] < np.where(known.directed[display], 2.0, share[cell])
-    sign = np.where(lateral[keep] < _share(np.float64(0.5), habits.left).ravel()[cell], 1, -1)
+    alone = side[keep] < np.where(known.directed[display], 2, share[cell])
+    sign = np.where(lateral[keep] < _share(np.float32(0.5), habits.left).ravel()[cell], 1, -1).astype(
+        np.float32
+    )
     usual_lean = habits.tilt[habits.person[recording], display] + LEAN_SD * leaning[keep]
     usual_lean *= known.leans[display]
-    room = np.minimum(
-        MOST / np.maximum(amplitude, 1e-6) - 1, ONE_SIDED
-    )  # so that the stronger side never saturates
+    room = np.minimum(MOST / np.maximum(amplitude, 1e-6) - 1, ONE_SIDED)  # the stronger side never saturates
     lean = np.clip(np.where(alone, sign * ONE_SIDED, usual_lean), -room, room)
     lean = np.where(known.directed[display], sign, lean)
     columns = (start, rise, still - rise, fall, amplitude, lean)
@@ -128,7 +129,7 @@ def _columns() -> _Columns:
         np.array([d.per_minute for d in known] + [OWN_PER_MINUTE] * own),
         np.array([d.seconds for d in known] + [OWN_SECONDS] * own, np.float32),
         np.array([d.amplitude for d in known] + [OWN_AMPLITUDE] * own, np.float32),
-        np.array([d.one_sided for d in known] + [0.0] * own),
+        np.array([d.one_sided for d in known] + [0.0] * own, np.float32),
         np.array([d.directed for d in known] + [False] * own),
         np.array([d.kind == "speech" for d in known] + [False] * own),
         np.array([d.sided and d.kind in ("facs", "beyond") for d in known] + [False] * own),
@@ -152,7 +153,7 @@ def _pair(start, cell, shape, together, partner, apart, habits: Habits) -> np.nd
         rows = np.flatnonzero(cell % n_displays == moved)
         recording = cell[rows] // n_displays
         beside = recording * n_displays + joined
-        chance = _share(np.float64(share), habits.pairing[pair])[recording]
+        chance = _share(np.float32(share), habits.pairing[pair])[recording]
         go = (together[rows] < chance) & (count[beside] > 0)
         rows, beside = rows[go], beside[go]
         chosen = first[beside] + np.minimum(partner[rows] * count[beside], count[beside] - 1).astype(int)

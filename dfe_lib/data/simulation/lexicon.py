@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +51,14 @@ class Lexicon:
     displays: tuple[Display, ...]
     pairs: dict[tuple[str, str], float]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(d.name for d in self.displays)
+
+    @cached_property
+    def sides(self) -> tuple[np.ndarray, np.ndarray]:
+        """``left`` and ``right`` of all displays, (D, 53) each."""
+        return np.stack([d.left for d in self.displays]), np.stack([d.right for d in self.displays])
 
     def __getitem__(self, name: str) -> Display:
         return self.displays[self.names.index(name)]

@@ -18,7 +18,7 @@ PHQ_MEAN, PHQ_SD, PHQ_MOST = 7.0, 5.5, 24  # a clinical and a healthy half; assu
 IDENTITIES = 20  # modes of face478
 OWN = ("own_1", "own_2")  # displays that only one person makes
 OWN_PER_MINUTE, OWN_AMPLITUDE, OWN_SECONDS = 5.0, 0.45, (0.35, 0.8, 0.5)  # assumed; as common as others
-BLOCK = 8  # people that are drawn together; part of what a seed means
+BLOCK = 16  # people that are drawn together; part of what a seed means
 
 # Correlations of openness, conscientiousness, extraversion, agreeableness, neuroticism, depression. Signs as people
 # report of themselves (van der Linden, te Nijenhuis & Bakker 2010: openness goes with extraversion, conscientiousness
@@ -149,10 +149,12 @@ def draw_habits(config: CohortConfig, seed: int, block: int, contrasts: dict[str
         if config.world in ("mixed", e.world):
             shift = config.effect * e.weight * SCALES[e.acts] * spread * contrasts[e.label]
             labelled[e.acts][..., columns.index(e.display)] += shift
-    flat = {acts: (values[acts] + labelled[acts]).reshape(-1, len(columns)) for acts in SCALES}
+    flat = {
+        acts: (values[acts] + labelled[acts]).reshape(-1, len(columns)).astype(np.float32) for acts in SCALES
+    }
     d, speech = len(known.names) + len(OWN), columns.index(SPEECH)
     return Habits(
-        rate=flat["rate"][:, :d], label_rate=labelled["rate"].reshape(-1, len(columns))[:, :d],
+        rate=flat["rate"][:, :d], label_rate=labelled["rate"].reshape(-1, len(columns))[:, :d].astype(np.float32),
         amplitude=flat["amplitude"][:, :d], speed=flat["speed"][:, :d],
         one_sided=flat["one_sided"][:, :d], left=flat["left"][:, :d],
         pairing={pair: flat["pairing"][:, columns.index("+".join(pair))] for pair in known.pairs},
@@ -163,9 +165,9 @@ def draw_habits(config: CohortConfig, seed: int, block: int, contrasts: dict[str
 
 
 def _own_displays(rng: np.random.Generator) -> np.ndarray:
-    """(BLOCK, 2, 2, 53): three coefficients of brows, nose, cheeks and mouth each, with sides as they come."""
-    free = np.array([not n.startswith(("eye", "mouthClose", "jawOpen")) for n in ICT53.names])
-    chance = rng.random((BLOCK, len(OWN), ICT53.dimension)) * free
-    weight = 0.5 + 0.5 * rng.random(chance.shape)
-    chosen = np.where(chance >= np.partition(chance, -3, axis=-1)[..., -3:-2], weight, 0).astype(np.float32)
-    return np.stack([chosen / 2, chosen / 2], axis=2)
+    """(BLOCK, 2, 2, 53): up to three coefficients of brows, nose, cheeks and mouth each, of either side."""
+    free = [i for i, n in enumerate(ICT53.names) if not n.startswith(("eye", "mouthClose", "jawOpen"))]
+    own = np.zeros((BLOCK, len(OWN), ICT53.dimension), np.float32)
+    chosen = np.take(free, rng.integers(len(free), size=(*own.shape[:2], 3)))
+    np.put_along_axis(own, chosen, 0.5 + 0.5 * rng.random(chosen.shape, dtype=np.float32), axis=2)
+    return np.stack([own / 2, own / 2], axis=2)

@@ -57,7 +57,7 @@ def render_psi(config: CohortConfig, events: Events, habits: Habits, first: int,
 def _coefficients(events: Events, habits: Habits) -> np.ndarray:
     """(E, 53) float32 ψ of each event at its apex."""
     known, person = len(lexicon().displays), habits.person[events.recording]
-    left, right = (np.stack([getattr(d, side) for d in lexicon().displays]) for side in ("left", "right"))
+    left, right = lexicon().sides
     toward, away = events.amplitude * (1 + events.lean), events.amplitude * (1 - events.lean)
     display = np.minimum(events.display, known - 1)
     out = toward[:, None] * left[display]

@@ -90,7 +90,7 @@ class Simulation:
             rows = slice(block * BLOCK, (block + 1) * BLOCK)
             members = min(BLOCK, config.subjects - rows.start)
             # The last block is filled up with people who are not used, so that the others do not depend on it.
-            padded = {k: np.pad(v[rows], ((0, BLOCK - members), (0, 0))) for k, v in contrasts.items()}
+            padded = {label: _filled(values[rows]) for label, values in contrasts.items()}
             habits = draw_habits(config, self.seed, block, padded)
             events = draw_events(config, self.seed, block, habits)
             yield block, members * config.recordings, habits, events
@@ -171,6 +171,13 @@ class Simulation:
     def _names(self) -> pd.Series:
         width = len(str(self.config.subjects))
         return pd.Series([f"sim{s:0{width}d}" for s in range(self.config.subjects)], dtype="str")
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """(BLOCK, recordings), with people of no label where there were fewer."""
+    out = np.zeros((BLOCK, values.shape[1]))
+    out[: len(values)] = values
+    return out
 
 
 def _table(
