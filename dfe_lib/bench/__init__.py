@@ -8,14 +8,16 @@ import os
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from dfe_lib.bench.codings import codings
 from dfe_lib.bench.extraction import extraction
-from dfe_lib.bench.prediction import null, planted_worlds, prediction
+from dfe_lib.bench.prediction import null, planted, prediction
 from dfe_lib.bench.quality import quality
 from dfe_lib.bench.readers import readers
 from dfe_lib.bench.report import markdown
+from dfe_lib.bench.simulation import simulation
 from dfe_lib.bench.tokens import tokens
 from dfe_lib.errors import ConfigError, choices
 from dfe_lib.paths import REPOSITORY
@@ -28,10 +30,13 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "tokens": tokens,
     "quality": quality,
     "codings": codings,
+    "simulation": simulation,
     "readers": readers,
     "prediction": prediction,
     "prediction_null": null,
-    "prediction_planted": planted_worlds,
+    "planted_mixed": partial(planted, "mixed"),
+    "planted_facs": partial(planted, "facs"),
+    "planted_beyond": partial(planted, "beyond"),
 }
 
 
