@@ -59,7 +59,7 @@ def test_recording_table(name, made):
     assert list(table.columns[:4]) == ["recording", "subject", "dataset", "split"]
     assert set(dataset.labels) <= set(table.columns)
     assert not any(c.startswith("file") or c == "available" for c in table.columns)
-    assert (table["dataset"] == name).all() and set(table["split"]) <= {"train", "validation", "test", "all"}
+    assert (table["dataset"] == name).all() and set(table["split"]) <= {"train", "dev", "test", "all"}
     assert table["subject"].notna().all() and table.attrs["access"] == dataset.access
     assert dataset.feeds and dataset.feeds <= set(FEEDS)
     assert len(dataset.recordings) == len(expected)  # asking twice gives the same

@@ -77,7 +77,7 @@ def test_clips_of_one_youtube_video_are_one_subject(root):
     table = table_of("chalearn-first-impressions", root)
     both = table[table["subject"] == "J4GQm9j0JZ0"]
     assert (
-        set(both["split"]) == {"train", "validation"} and len(both) == 4
+        set(both["split"]) == {"train", "dev"} and len(both) == 4
     )  # the same video in two official sets
     assert "_a-Bc_dEf12" in set(table["subject"]) and "zZ9-yY8_xX7" in set(table["subject"])
     assert table[list(TRAITS)].to_numpy().min() >= 0 and table[list(TRAITS)].to_numpy().max() <= 1
@@ -111,7 +111,7 @@ def test_seamless_finds_people_by_their_id(root):
     table = table_of("seamless-interaction", root)
     assert table.loc["V00_S0809_I00000582_P0947", "openness"] == 4.0
     assert table.loc["V00_S0809_I00000582_P0948", "neuroticism"] == 2.5  # the file says 0948
-    assert table["session"].nunique() == 2 and set(table["split"]) == {"train", "validation"}
+    assert table["session"].nunique() == 2 and set(table["split"]) == {"train", "dev"}
     assert table.loc["V01_S0100_I00000001_P0935A", list(TRAITS)].isna().all()
 
 
@@ -132,7 +132,7 @@ def test_daic_woz_marks_sessions_that_went_wrong(root):
     trees.daic_woz(root)
     table = table_of("daic-woz", root)
     assert table.loc["373", "remark"] == "interrupted" and table.loc["303", "remark"] == ""
-    assert table.loc["373", "split"] == "train" and table.loc["302", "split"] == "validation"
+    assert table.loc["373", "split"] == "train" and table.loc["302", "split"] == "dev"
     assert table.loc["373", "depressed"] == 1 and np.isnan(table.loc["300", "phq"])
 
 
@@ -226,8 +226,8 @@ def test_gilanie_needs_to_be_told_who_is_who(root):
 def test_affectnet_same_number_in_both_sets(root):
     trees.affectnet(root)
     table = table_of("affectnet", root)
-    assert table.loc["train-0", "emotion"] == "neutral" and table.loc["validation-7", "emotion"] == "contempt"
-    assert table.loc["train-3", "valence"] == 0.25 and np.isnan(table.loc["validation-7", "arousal"])
+    assert table.loc["train-0", "emotion"] == "neutral" and table.loc["dev-7", "emotion"] == "contempt"
+    assert table.loc["train-3", "valence"] == 0.25 and np.isnan(table.loc["dev-7", "arousal"])
     assert len(open_dataset("affectnet", root).pictures("train-3")) == 1
 
 

@@ -280,7 +280,7 @@ def affectnet(root: Path) -> list[str]:
             np.save(notes / f"{n}_val.npy", np.array("-2" if n == 7 else "0.25"))
             np.save(notes / f"{n}_aro.npy", np.array("-2" if n == 7 else "-0.5"))
             np.save(notes / f"{n}_lnd.npy", np.zeros(136))
-    return ["train-0", "train-3", "validation-0", "validation-7"]
+    return ["train-0", "train-3", "dev-0", "dev-7"]
 
 
 def ravdess(root: Path) -> list[str]:

@@ -9,7 +9,7 @@ from dfe_lib.data.datasets.base import Dataset, Layout
 from dfe_lib.errors import InputError
 
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
-SPLITS = {"train_set": "train", "val_set": "validation"}
+SPLITS = {"train_set": "train", "val_set": "dev"}
 _UNKNOWN = -2.0  # how valence and arousal say that they were not judged
 
 
@@ -27,7 +27,7 @@ class AffectNet(Dataset):
         "one picture a person: the neutral face cannot be estimated from the recording, so ψ is relative to "
         "everybody's mean face (`--neutral population`)",
         "a number can name different pictures in train_set and val_set: recordings are called train-<n>, "
-        "validation-<n>",
+        "dev-<n>",
         "valence and arousal of −2 mean 'not judged': they are empty here",
     )
     source_of_layout = (

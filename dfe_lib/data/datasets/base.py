@@ -125,7 +125,10 @@ class Dataset:
     # ------------------------------------------------------------ what a subclass fills in
 
     def scan(self, layout: Layout) -> pd.DataFrame:
-        """One row per recording: ``recording, subject, split``, labels, ``file`` (relative path; empty: absent)."""
+        """One row per recording: ``recording, subject, split``, labels, ``file`` (relative path; empty: absent).
+
+        ``split`` is ``train``, ``dev`` or ``test`` where the set has official ones, else ``all``.
+        """
         raise NotImplementedError
 
     def read(self, row: Mapping[str, object]) -> pd.DataFrame:

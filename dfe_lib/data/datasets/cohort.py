@@ -56,13 +56,18 @@ class DatasetCohort:
             table.attrs |= {"dataset": self.dataset.name, "access": self.dataset.access}
             yield recording, table
 
+    def chunks(self) -> Iterator[pd.DataFrame]:
+        """Frame tables of one recording each, as :meth:`dfe_lib.data.cohort.Cohort.chunks` gives them."""
+        for _, table in self.each():
+            yield table.drop(columns=[POINTS, POINTS_2D, "landmarks"], errors="ignore")
+
     @property
     def frames(self) -> pd.DataFrame:
         """Frame tables of all recordings, one after another, without landmarks: read anew at each call.
 
         Ten thousand clips of fifteen seconds are a gigabyte; go through :meth:`each` where that is too much.
         """
-        tables = [t.drop(columns=[POINTS, POINTS_2D, "landmarks"], errors="ignore") for _, t in self.each()]
+        tables = list(self.chunks())
         if not tables:
             raise InputError(f"no recording of {self.dataset.name} could be read")
         out = pd.concat(tables, ignore_index=True)

@@ -13,7 +13,7 @@ from dfe_lib.data.datasets.base import Dataset, Layout
 from dfe_lib.data.datasets.columns import N_POINTS, POINTS_2D, with_points
 from dfe_lib.errors import InputError
 
-SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+SPLITS = {"train": "train", "valid": "dev", "test": "test"}
 _KINDS = {"depression": 1.0, "normal": 0.0, "1": 1.0, "0": 0.0}
 CHANNELS = "channels.csv"
 

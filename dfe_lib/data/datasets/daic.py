@@ -14,7 +14,7 @@ from dfe_lib.data.datasets.openface_points import beside, read_points
 _PHQ = "0–24: PHQ-8 score; empty in the test set where the set's own file leaves it out"
 _DEPRESSED = "0 or 1: PHQ-8 of 10 or more"
 _GENDER = "as coded in the set's own file"
-SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+SPLITS = {"train": "train", "dev": "dev", "test": "test"}
 
 
 class DaicWoz(Dataset):

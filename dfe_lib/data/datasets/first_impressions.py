@@ -8,7 +8,7 @@ from dfe_lib.data.adapters.pickles import number, read_pickle
 from dfe_lib.data.datasets.base import TRAITS, VIDEOS, Dataset, Layout
 from dfe_lib.errors import InputError
 
-SPLITS = {"training": "train", "validation": "validation", "test": "test"}
+SPLITS = {"training": "train", "validation": "dev", "test": "test"}
 
 
 class FirstImpressions(Dataset):

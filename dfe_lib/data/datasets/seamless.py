@@ -8,7 +8,7 @@ import pandas as pd
 
 from dfe_lib.data.datasets.base import TRAITS, Dataset, Layout
 
-SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+SPLITS = {"train": "train", "dev": "dev", "test": "test"}
 # The BFI-2 calls openness open-mindedness and neuroticism negative emotionality.
 _TRAITS = {
     "openness": r"open",
