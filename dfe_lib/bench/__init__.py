@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dfe_lib.bench.codings import codings
+from dfe_lib.bench.datasets import datasets
 from dfe_lib.bench.extraction import extraction
 from dfe_lib.bench.prediction import null, planted, prediction
 from dfe_lib.bench.quality import quality
@@ -32,6 +33,7 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "codings": codings,
     "simulation": simulation,
     "readers": readers,
+    "datasets": datasets,
     "prediction": prediction,
     "prediction_null": null,
     "planted_mixed": partial(planted, "mixed"),
