@@ -1,0 +1,374 @@
+"""ViTMAE and VideoMAE: from a local folder of pretrained weights, or a small one pretrained on drawn faces.
+
+Weights are read as safetensors from the local disk alone; nothing is fetched, and no pickle is opened. Known folders:
+``facebook/vit-mae-base`` (Apache-2.0 on its model card, ImageNet-1k) and ``MCG-NJU/videomae-base`` (CC BY-NC 4.0,
+Kinetics-400), where needed after conversion to safetensors; MARLIN once converted to VideoMAE's layout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+
+from dfe_lib.errors import AssetError, ConfigError, choices
+from dfe_lib.paths import data_dir
+
+KINDS = {"image": ("vit_mae", "ViTMAEForPreTraining"), "video": ("videomae", "VideoMAEForPreTraining")}
+# The colours that both models' weights expect: mean and deviation of ImageNet.
+_MEAN, _SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+_RECIPE = 1  # goes up when pretraining changes in a way that its settings do not tell
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A small autoencoder, pretrained from scratch within a minute on one core. All numbers are our choice."""
+
+    kind: str = "image"
+    size: int = 64  # pixels; an eye is open by three of them
+    patch: int = 8  # pixels: an eye fills one
+    width: int = 96  # of the encoder, 4 heads
+    depth: int = 4
+    decoder_width: int = 64  # one layer, as a strong decoder leaves the encoder little to do
+    mask: float = 0.75  # of the patches: 0.75 for pictures, 0.9 for video in the sources
+    people: int = 200  # drawn, simulated, in no cohort with another seed
+    each: int = 20  # pictures, or clips, of each
+    steps: int = 150
+    batch: int = 64
+    rate: float = 1.5e-3  # learning rate, falling as a cosine
+    seed: int = 719_000_002  # of people and weights; no cohort of the notebooks is made from it
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ConfigError(f"no such kind of autoencoder: {choices(self.kind, KINDS)}")
+        if self.size % self.patch or self.width % 4 or self.decoder_width % 4:
+            raise ConfigError("size must be a multiple of patch, and widths of 4 heads")
+
+    @classmethod
+    def video(cls, **changes) -> Pretraining:
+        """The default for video: smaller pictures and fewer clips, for a clip is 16 frames."""
+        own = {"kind": "video", "size": 48, "mask": 0.9, "people": 160, "each": 3, "steps": 150, "batch": 16}
+        return cls(**(own | changes))
+
+
+@dataclass(frozen=True, eq=False)
+class Autoencoder:
+    """A model with what is known of it.
+
+    Attributes
+    ----------
+    kind : ``"image"`` or ``"video"``. size : pixels of a picture. frames : pictures of a clip (1 for images).
+    model : ``ViTMAEForPreTraining`` or ``VideoMAEForPreTraining``.
+    note : what it was pretrained on.
+    key : the same for the same weights.
+    card : for our own, settings and losses; else empty.
+    """
+
+    kind: str
+    size: int
+    frames: int
+    model: Any
+    note: str
+    key: str
+    card: dict
+
+    def encode(self, pictures: np.ndarray) -> np.ndarray:
+        """Mean patch token of the encoder without masking, (n, width) float32.
+
+        Parameters
+        ----------
+        pictures : (n, size, size, 3) uint8, or for video (n, frames, size, size, 3).
+        """
+        import torch
+
+        device = next(self.model.parameters()).device
+        out = []
+        batch = 64 if self.kind == "image" else 8
+        with torch.inference_mode():
+            for start in range(0, len(pictures), batch):
+                x = _normalised(pictures[start : start + batch]).to(device)
+                if self.kind == "image":
+                    patches = _n_patches(self.model.config)
+                    noise = torch.arange(patches, device=device).float().expand(len(x), -1)
+                    tokens = self.model.vit(x, noise=noise).last_hidden_state[
+                        :, 1:
+                    ]  # the first is the class token
+                else:
+                    tokens = self.model.videomae(x).last_hidden_state
+                out.append(tokens.mean(dim=1).float().cpu().numpy())
+        return np.concatenate(out)
+
+
+def load_model(folder: str | Path, kind: str) -> Autoencoder:
+    """Pretrained weights from a local folder, as ``save_pretrained`` of transformers writes it.
+
+    Parameters
+    ----------
+    folder : with ``config.json`` and ``model.safetensors``.
+    kind : ``"image"`` (ViTMAE) or ``"video"`` (VideoMAE).
+
+    Raises
+    ------
+    AssetError : no such folder, no safetensors in it, or weights that do not fit the model.
+    ConfigError : the folder holds another kind of model.
+    """
+    folder = Path(folder)
+    if kind not in KINDS:
+        raise ConfigError(f"no such kind of autoencoder: {choices(kind, KINDS)}")
+    model_type, class_name = KINDS[kind]
+    if not (folder / "config.json").is_file():
+        raise AssetError(
+            f"there is no model in {folder}: a local folder with config.json and model.safetensors is needed; "
+            "nothing is fetched by name"
+        )
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = [p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth"))]
+        raise AssetError(
+            f"{folder} has no safetensors"
+            + (f"; {pickles[0]} is a pickle, which can run code and is not opened" if pickles else "")
+            + "; convert the weights to model.safetensors in a place that you trust"
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        found = config["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AssetError(f"{folder / 'config.json'} is no configuration of transformers ({error})") from error
+    if found != model_type:
+        raise ConfigError(f"{folder} holds a '{found}', but {class_name} ('{model_type}') is needed")
+    model = _from_folder(folder, class_name)
+    key = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for file in weights:
+        with open(file, "rb") as stream:
+            key.update(hashlib.file_digest(stream, "sha256").digest())
+    note = f"pretrained weights from '{folder.name}'"
+    return _ready(model, kind, note, key.hexdigest(), {})
+
+
+def default_model(settings: Pretraining | None = None, progress: bool = True) -> Autoencoder:
+    """The small autoencoder of these settings: pretrained now, or taken from the cache where it was before.
+
+    Its people are simulated from a seed of their own, so none of them is in any fold of a cohort from another seed.
+    """
+    settings = settings or Pretraining()
+    folder = data_dir() / "derived" / f"mae-{settings.kind}-{_key(settings)[:12]}"
+    if not (folder / "card.json").is_file():
+        from dfe_lib.analysis.autoencoders.pretraining import pretrain
+
+        model, card = pretrain(settings, progress)
+        _write(folder, model, card)
+    card = json.loads((folder / "card.json").read_text())
+    note = (
+        f"small model, pretrained from scratch on drawn faces of {settings.people} simulated people, none of whom is "
+        "in any fold"
+    )
+    return _ready(_from_folder(folder, KINDS[settings.kind][1]), settings.kind, note, _key(settings), card)
+
+
+def blank_model(settings: Pretraining) -> Any:
+    """An untrained model of these settings; weights from the global generator of torch."""
+    import transformers
+
+    common = {
+        "hidden_size": settings.width,
+        "num_hidden_layers": settings.depth,
+        "num_attention_heads": 4,
+        "intermediate_size": 4 * settings.width,
+        "image_size": settings.size,
+        "patch_size": settings.patch,
+        "decoder_hidden_size": settings.decoder_width,
+        "decoder_num_hidden_layers": 1,
+        "decoder_num_attention_heads": 4,
+        "decoder_intermediate_size": 4 * settings.decoder_width,
+        "norm_pix_loss": False,  # pixels as they are: patches of plain background have no contrast to normalise
+    }
+    if settings.kind == "image":
+        config = transformers.ViTMAEConfig(**common, mask_ratio=settings.mask)
+        return transformers.ViTMAEForPreTraining(config)
+    return transformers.VideoMAEForPreTraining(
+        transformers.VideoMAEConfig(**common, num_frames=16, tubelet_size=2)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Pictures (n, frames, size, size, 3) uint8: as they are, with the hidden patches grey, and with them filled in."""
+
+    original: np.ndarray
+    masked: np.ndarray
+    filled: np.ndarray
+
+
+def reconstruct(autoencoder: Autoencoder, pictures: np.ndarray, mask: float | None = None, seed: int = 0):
+    """What an autoencoder makes of hidden patches, for a figure.
+
+    Parameters
+    ----------
+    pictures : as in :meth:`Autoencoder.encode`.
+    mask : share of patches hidden; by default 0.75 of a picture and 0.9 of a clip.
+
+    Returns
+    -------
+    Reconstruction. A model that was trained on normalised patches fills in contrast only; it gets the mean and
+    deviation of the true patch, as its authors show it.
+    """
+    import torch
+
+    config, x = autoencoder.model.config, _normalised(pictures)
+    x = x.to(next(autoencoder.model.parameters()).device)
+    generator = torch.Generator().manual_seed(seed)
+    clip = x if autoencoder.kind == "video" else x[:, None]
+    tubelet = getattr(config, "tubelet_size", 1)
+    mask = mask if mask is not None else (0.9 if autoencoder.kind == "video" else 0.75)
+    noise = torch.rand((len(x), _n_patches(config)), generator=generator)
+    hidden = hide(noise, mask)
+    with torch.inference_mode():
+        if autoencoder.kind == "image":
+            before, config.mask_ratio = config.mask_ratio, mask
+            try:
+                out = autoencoder.model(x, noise=noise.to(x.device))
+            finally:
+                config.mask_ratio = before
+            logits = out.logits
+            hidden = out.mask.bool().cpu()
+        else:
+            hidden = hidden.repeat(1, clip.shape[1] // tubelet)
+            logits = torch.zeros((*hidden.shape, tubelet * config.patch_size**2 * 3), device=x.device)
+            logits[hidden.to(x.device)] = autoencoder.model(
+                x, bool_masked_pos=hidden.to(x.device)
+            ).logits.flatten(0, 1)
+    true = _patches(_pixels(clip) if autoencoder.kind == "video" else clip, config.patch_size, tubelet)
+    filled = logits.cpu()
+    if config.norm_pix_loss:
+        by_colour = (*true.shape[:-1], -1, 3) if autoencoder.kind == "video" else (*true.shape, 1)
+        flat = true.reshape(by_colour)
+        filled = filled.reshape(by_colour) * flat.std(-2, keepdim=True) + flat.mean(-2, keepdim=True)
+        filled = filled.reshape(true.shape)
+    filled = torch.where(hidden[..., None], filled, true)
+    shape = (clip.shape[1], config.image_size, config.patch_size, tubelet)
+    back = _whole(filled, *shape)
+    back = back if autoencoder.kind == "video" else _pixels(back)
+    gap = _whole(hidden[..., None].expand(true.shape).float(), *shape) > 0.5
+    original = _pixels(clip.cpu())
+    grey = torch.where(gap, torch.tensor(0.5), original)
+    return Reconstruction(*(_bytes(v) for v in (original, grey, back)))
+
+
+def hide(noise: Any, share: float) -> Any:
+    """(n, patches) bool, True where a patch is hidden: equally many in every row, at least one left to see."""
+    import torch
+
+    keep = max(1, round(noise.shape[1] * (1 - share)))
+    hidden = torch.ones(noise.shape, dtype=torch.bool)
+    return hidden.scatter_(1, noise.argsort(dim=1)[:, :keep], False)
+
+
+def _n_patches(config: Any) -> int:
+    return (config.image_size // config.patch_size) ** 2
+
+
+def _normalised(pictures: np.ndarray) -> Any:
+    """float tensor with channels before rows, in the colours that the models expect."""
+    import torch
+
+    x = torch.from_numpy(np.ascontiguousarray(pictures)).float() / 255
+    x = (x - torch.from_numpy(_MEAN).float()) / torch.from_numpy(_SD).float()
+    return x.movedim(-1, -3).contiguous()
+
+
+def _pixels(x: Any) -> Any:
+    import torch
+
+    mean, sd = (torch.from_numpy(v).float().to(x.device)[:, None, None] for v in (_MEAN, _SD))
+    return x * sd + mean
+
+
+def _bytes(x: Any) -> np.ndarray:
+    return (x.movedim(-3, -1).clamp(0, 1) * 255).round().byte().cpu().numpy()
+
+
+def _patches(clip: Any, patch: int, tubelet: int) -> Any:
+    """(n, frames, 3, s, s) → (n, patches, tubelet · patch² · 3), in the order of both models."""
+    n, t, c, s, _ = clip.shape
+    k = s // patch
+    x = clip.cpu().reshape(n, t // tubelet, tubelet, c, k, patch, k, patch)
+    return x.permute(0, 1, 4, 6, 2, 5, 7, 3).reshape(n, t // tubelet * k * k, -1)
+
+
+def _whole(patches: Any, frames: int, size: int, patch: int, tubelet: int) -> Any:
+    """The inverse of :func:`_patches`."""
+    k = size // patch
+    x = patches.reshape(len(patches), frames // tubelet, k, k, tubelet, patch, patch, 3)
+    return x.permute(0, 1, 4, 7, 2, 5, 3, 6).reshape(len(patches), frames, 3, size, size)
+
+
+def _ready(model: Any, kind: str, note: str, key: str, card: dict) -> Autoencoder:
+    import torch
+
+    if kind == "image":
+        card = card | {"mask": model.config.mask_ratio}
+        model.config.mask_ratio = 0.0  # the encoder hides nothing when it describes
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval().requires_grad_(False)
+    frames = model.config.num_frames if kind == "video" else 1
+    return Autoencoder(kind, int(model.config.image_size), int(frames), model, note, key, card)
+
+
+def _from_folder(folder: Path, class_name: str) -> Any:
+    import transformers
+
+    try:
+        model, info = getattr(transformers, class_name).from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise AssetError(f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})") from error
+    lacking = sorted(info["missing_keys"])
+    if lacking:
+        raise AssetError(f"the weights in {folder} lack '{lacking[0]}' ({len(lacking)} such) of {class_name}")
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars of transformers: reading a file is no long work."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _key(settings: Pretraining) -> str:
+    return hashlib.sha256(json.dumps([_RECIPE, asdict(settings)], sort_keys=True).encode()).hexdigest()
+
+
+def _write(folder: Path, model: Any, card: dict) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        with _quiet():
+            model.save_pretrained(staged)
+        (staged / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(staged, folder)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
