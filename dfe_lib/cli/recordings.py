@@ -65,7 +65,7 @@ def import_(
         str | None,
         typer.Option(
             help="Which ψ. emoca, deca: flame53 (default), flame50. smirk: flame55, flame53, flame50. "
-            "openface: openface34 (p_0 to p_33), openface204 (3-D landmarks)."
+            "openface: openface34 (p_0 to p_33), openface204 (3-D landmarks), ict53 (from its 68 landmarks)."
         ),
     ] = None,
     fps: Annotated[

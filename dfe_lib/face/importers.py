@@ -12,12 +12,19 @@ from dfe_lib import frames
 from dfe_lib.data.adapters.arkit import read_live_link
 from dfe_lib.data.adapters.emoca import read_emoca
 from dfe_lib.data.adapters.flame import FlameModel, flame_space
-from dfe_lib.data.adapters.openface import read_openface_shape
+from dfe_lib.data.adapters.openface import (
+    openface_landmark_axes,
+    read_openface_landmarks,
+    read_openface_shape,
+)
 from dfe_lib.data.adapters.pyfeat import read_feat_csv
 from dfe_lib.data.adapters.smirk import read_smirk
 from dfe_lib.data.adapters.tables import clock
-from dfe_lib.errors import ConfigError, choices
+from dfe_lib.data.datasets.columns import POINTS, POINTS_2D
+from dfe_lib.data.datasets.columns import points as points_of
+from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.face.align import align
+from dfe_lib.face.landmark_sets import LANDMARKS68, LANDMARKS68_2D
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.space import ICT53
 
@@ -48,7 +55,9 @@ TOOLS = {
     "smirk": Tool(
         "an .npz of the encoder's outputs, or a folder of them", ("flame55", "flame53", "flame50"), False
     ),
-    "openface": Tool("a CSV with -pdmparams or -3Dfp", ("openface34", "openface204"), True),
+    "openface": Tool(
+        "a CSV with -pdmparams, -3Dfp or -2Dfp", ("openface34", "openface204", ICT53.name), True
+    ),
     "pyfeat": Tool("a CSV with the 478-point mesh", (ICT53.name,), False),
     "arkit": Tool("a CSV of Live Link Face", (ICT53.name,), True),
 }
@@ -71,6 +80,7 @@ def import_table(
     deca       the same                                                 the same
     smirk      FLAME: ``flame55`` (and eyelids) or the others           the same
     openface   ``openface34`` (p_0…p_33) or ``openface204`` (X, Y, Z)   median of the recording
+               ``ict53``, our regressor on its 68 landmarks             as :func:`with_expression`
     pyfeat     ``ict53``, our regressor on its mesh                     as :func:`dfe_lib.face.extract`
     arkit      ``ict53``, its own coefficients                          ARKit's, none taken off
     =========  =======================================================  ============================
@@ -114,10 +124,55 @@ def import_table(
             return read_smirk(path, target, fps, recording)
         return read_emoca(path, target, fps, recording, tool=tool.upper())
     if tool == "openface":
+        if space == ICT53.name:
+            found = read_openface_landmarks(path, openface_landmark_axes(path), recording)
+            return with_expression(found.frames, found.points)
         return read_openface_shape(path, space, recording)
     if tool == "arkit":
         return read_live_link(path, recording)
     return _from_pyfeat(path, fps, recording)
+
+
+def with_expression(table: pd.DataFrame, points: np.ndarray | None = None) -> pd.DataFrame:
+    """A frame table of another tool's 68 landmarks with ψ of ict53, its standard deviation and the head's angles.
+
+    The regressor for 68 landmarks sees less than that for 478: its card and
+    :func:`dfe_lib.face.landmarks68.routes` say how much. ``attrs["expression"]`` is ``landmarks68`` or
+    ``landmarks68-2d``.
+
+    Parameters
+    ----------
+    table : of one or several recordings; each has its own neutral face, estimated from its frames.
+    points : (n, 68, 3) mm in the axes of the camera, or (n, 68, 2) pixels; NaN where no face was found. By default
+        the table's column ``landmarks68``, or ``landmarks68_2d`` where there is no depth.
+
+    Returns
+    -------
+    A copy. Frames in which a picture shows the head so far from the side that nothing can be said are not detected.
+
+    Raises
+    ------
+    InputError : no landmarks, or of another shape.
+    """
+    if points is None:
+        column = next((name for name in (POINTS, POINTS_2D) if name in table.columns), None)
+        if column is None:
+            raise InputError(
+                f"the frame table has neither '{POINTS}' nor '{POINTS_2D}' (it has {', '.join(table.columns[:8])}…)"
+            )
+        points = points_of(table, column)
+    takes = LANDMARKS68_2D if np.shape(points)[-1] == 2 else LANDMARKS68
+    regressor, points = ExpressionRegressor.load(takes.regressor), takes.check(points)
+    psi = np.full((len(table), ICT53.dimension), np.nan, np.float32)
+    sd = psi.copy()
+    for rows in table.reset_index(drop=True).groupby("recording", sort=False).indices.values():
+        psi[rows], sd[rows] = regressor.express(points[rows], regressor.estimate_neutral(points[rows]))
+    seen = table["detected"].to_numpy() & np.isfinite(psi).all(axis=1)
+    angles = takes.align(points, regressor.neutral).angles
+    psi[~seen] = sd[~seen] = angles[~seen] = np.nan
+    out = table.assign(detected=seen, **dict(zip(frames.POSE[:3], angles.T, strict=True)))
+    out.attrs = table.attrs | {"neutral": regressor.NEUTRAL, "expression": takes.name, **ICT53.attrs()}
+    return frames.with_psi_sd(frames.with_psi(out, psi, ICT53.names), sd, ICT53.names)
 
 
 def _from_pyfeat(path: str | Path, fps: float | None, recording: str | None) -> pd.DataFrame:

@@ -169,6 +169,17 @@ def read_openface_landmarks(path: str | Path, axes: str = "XYZ", recording: str 
     return Landmarks68(table, values.astype(np.float32).reshape(-1, N_LANDMARKS, len(axes)))
 
 
+def openface_landmark_axes(path: str | Path) -> str:
+    """What landmarks a file has, by its header: ``"XYZ"`` where there is depth, else ``"xy"``."""
+    try:
+        with Path(path).open("rb") as file:
+            header = file.readline().decode("utf-8", "replace")
+    except OSError:
+        return "XYZ"  # reading it says what is wrong
+    names = {name.strip() for name in header.split(",")}
+    return "xy" if "x_0" in names and "X_0" not in names else "XYZ"
+
+
 def _faces(
     path: str | Path, names: Sequence[str], what: str, option: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

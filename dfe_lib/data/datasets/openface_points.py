@@ -40,6 +40,7 @@ def read_points(path: str | Path, name: str = "{axis}_{i}", axes: str = "XYZ") -
         ["frame", *wanted],
         "a table of 68 landmarks",
         only={"frame", "confidence", "success", *wanted}.__contains__,
+        text=(),
     )
     frame = numbers(table, ["frame"], path)[:, 0].astype(np.int64)
     if len(np.unique(frame)) < len(frame):
