@@ -326,14 +326,11 @@ def _ready(model: Any, kind: str, note: str, key: str, card: dict) -> Autoencode
 def _from_folder(folder: Path, class_name: str) -> Any:
     import transformers
 
+    loader = getattr(transformers, class_name).from_pretrained
+    only_here = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False}
     try:
-        model, info = getattr(transformers, class_name).from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with _quiet():
+            model, info = loader(folder, **only_here, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise AssetError(f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})") from error
     lacking = sorted(info["missing_keys"])

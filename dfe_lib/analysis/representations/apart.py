@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from dfe_lib.codings import DFECS, PCA, FacialBasis
 from dfe_lib.codings.base import LinearCoding
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.data.simulation import CohortConfig, ExtractionNoise, simulate_cohort
+from dfe_lib.paths import data_dir
 
 APART_SEED = 719_000_001  # no cohort of the notebooks is made from it
 
@@ -29,6 +31,17 @@ def apart_frames(seed: int = APART_SEED) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def codings_apart(bits: float, seed: int = APART_SEED) -> dict[str, LinearCoding]:
-    """DFECS, Facial Basis and PCA with a budget of ``bits`` per frame, fitted on :func:`apart_frames`."""
+    """DFECS, Facial Basis and PCA with a budget of ``bits`` per frame, fitted on :func:`apart_frames`.
+
+    Learning takes some seconds and is kept in the cache, under a hash of the frames.
+    """
     psi = apart_frames(seed)
-    return {c.name: c.fit(psi) for c in (DFECS(bits, seed=0), FacialBasis(bits, seed=0), PCA(bits))}
+    key = hashlib.sha256(f"1 {bits}".encode() + psi.tobytes()).hexdigest()[:12]
+    folder = data_dir() / "derived" / f"codings-apart-{key}"
+    out = {}
+    for coding in (DFECS(bits, seed=0), FacialBasis(bits, seed=0), PCA(bits)):
+        path = folder / type(coding).__name__
+        if not (path / "card.json").is_file():
+            coding.fit(psi).save(path)
+        out[coding.name] = type(coding).load(path)
+    return out
