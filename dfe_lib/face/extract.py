@@ -23,6 +23,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from dfe_lib import __version__, frames
+from dfe_lib.data.access import of_path
 from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.align import align
 from dfe_lib.face.landmarks import Detection, Landmarker
@@ -175,6 +176,8 @@ def _parts(
 ) -> Iterator[pd.DataFrame]:
     """The table in parts of ``PART`` rows, the landmarks meanwhile in a file without a name in ``folder``."""
     path = Path(path)
+    if about is None and (placed := of_path(path)) is not None:
+        about = dict(zip(("dataset", "access"), placed, strict=True))  # it may not be passed on, wherever it goes
     seconds, smoothing = _neutral_seconds(neutral), _smoothing(smooth)
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames is 1 or more, or None for all; got {max_frames}")

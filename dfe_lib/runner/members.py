@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dfe_lib.errors import ConfigError, DFEError
+from dfe_lib.errors import AssetError, ConfigError, DFEError
 from dfe_lib.paths import NOTEBOOKS, PROFILES
 from dfe_lib.runner import run
 from dfe_lib.runner.notebook import Profile, discover, load_profile, members, select
@@ -88,7 +88,14 @@ def at_hand(member: Profile) -> dict[str, str]:
 
     dataset = open_dataset(member.dataset)
     if member.task in TASKS:
-        cohort_of(dataset, member.task)
+        if cohort_of(dataset, member.task).kind != "psi":
+            made = dataset.feeds & {"video", "pictures", "landmarks68", "landmarks68_2d"}
+            how = (
+                f"`{dataset.command()}` makes it"
+                if made
+                else "it can be had neither from video nor from landmarks"
+            )
+            raise AssetError(f"{dataset.name} is here with action units alone, and tokens need ψ: {how}")
     else:
         for recording in dataset.recordings["recording"]:
             if not dataset.has_psi(recording):

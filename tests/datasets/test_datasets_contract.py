@@ -1,5 +1,8 @@
 """What holds for every data set: the recording table, what is said when something is missing, the kept index."""
 
+import gc
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -267,6 +270,17 @@ def test_extracted_tables_stand_in_for_videos(made, tmp_path):
     assert f"--out {tmp_path / 'psi'}" in dataset.command()
     with pytest.raises(InputError, match="has no file"):
         dataset.video("s1_T2")
+
+
+@pytest.mark.parametrize("name", ["openface", "daic-woz"])
+def test_no_more_than_one_recording_is_held(name, made):
+    dataset = open_dataset(name, made(name)[0])
+    walk, held = dataset.each(), []
+    for _, table in walk:
+        held.append(weakref.ref(table))
+        del table
+        gc.collect()
+        assert sum(ref() is not None for ref in held) == 0
 
 
 # ------------------------------------------------------------------------------------------ cohorts

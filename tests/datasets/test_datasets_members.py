@@ -3,14 +3,17 @@
 import io
 
 import nbformat
+import numpy as np
 import pytest
 import trees
 
+from dfe_lib import frames
 from dfe_lib.data.datasets import DATASETS, TASKS
 from dfe_lib.errors import ConfigError
 from dfe_lib.runner import members, run
 from dfe_lib.runner.notebook import load_profile
 from dfe_lib.runner.notebook import members as members_of
+from dfe_lib.space import ICT53
 
 PARAMETERS = """
 profile: str = "demo"  # which profile
@@ -57,6 +60,15 @@ def member(folder, name, task="depression", values="{dataset: %s}"):
     (folder / "profiles" / "paper" / f"{task}-{name}.yaml").write_text(text)
 
 
+def with_psi(cache, name, recordings):
+    for recording in recordings:
+        table = frames.frame_table(recording, np.arange(3) / 10, np.ones(3, bool), attrs=ICT53.attrs())
+        frames.write(
+            frames.with_psi(table, np.zeros((3, 53)), ICT53.names),
+            cache / "derived" / name / "frames" / f"{recording}.parquet",
+        )
+
+
 def go(walk, **options):
     said = io.StringIO()
     out = members.reproduce("paper", notebooks=walk, profiles=walk / "profiles", stream=said, **options)
@@ -66,7 +78,10 @@ def go(walk, **options):
 def test_what_is_there_runs_and_the_rest_is_named(walk, tmp_path):
     place = tmp_path / "cache" / "e-daic"
     place.mkdir(parents=True)
-    trees.e_daic(place)
+    made = trees.e_daic(place)
+    out, said = go(walk)
+    assert "with action units alone" in out.left_out["paper/depression-e-daic"]
+    with_psi(tmp_path / "cache", "e-daic", made)
     out, said = go(walk)
     assert (
         out.ok

@@ -76,9 +76,7 @@ def test_clips_of_one_youtube_video_are_one_subject(root):
     trees.first_impressions(root)
     table = table_of("chalearn-first-impressions", root)
     both = table[table["subject"] == "J4GQm9j0JZ0"]
-    assert (
-        set(both["split"]) == {"train", "dev"} and len(both) == 4
-    )  # the same video in two official sets
+    assert set(both["split"]) == {"train", "dev"} and len(both) == 4  # the same video in two official sets
     assert "_a-Bc_dEf12" in set(table["subject"]) and "zZ9-yY8_xX7" in set(table["subject"])
     assert table[list(TRAITS)].to_numpy().min() >= 0 and table[list(TRAITS)].to_numpy().max() <= 1
 
@@ -134,6 +132,19 @@ def test_daic_woz_marks_sessions_that_went_wrong(root):
     assert table.loc["373", "remark"] == "interrupted" and table.loc["303", "remark"] == ""
     assert table.loc["373", "split"] == "train" and table.loc["302", "split"] == "dev"
     assert table.loc["373", "depressed"] == 1 and np.isnan(table.loc["300", "phq"])
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("daic-woz", "dev_split_Depression_AVEC2017.csv"), ("e-daic", "labels/dev_split.csv")]
+)
+def test_scores_and_binary_labels_that_contradict_each_other(root, name, file):
+    trees.MAKERS[name](root)
+    person = {"daic-woz": "302", "e-daic": "400"}[name]
+    assert table_of(name, root).loc[person, "remark"] == ""
+    text = (root / file).read_text()
+    (root / file).write_text(text.replace("302,0,4", "302,0,10").replace("400,male,0,0", "400,male,0,10"))
+    row = table_of(name, root).loc[person]
+    assert "contradict" in row["remark"] and row["phq"] == 10 and row["depressed"] == 0
 
 
 def test_daic_woz_test_scores_where_they_were_given(root):

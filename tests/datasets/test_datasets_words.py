@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -260,6 +261,19 @@ def test_extract_from_video(tmp_path, dfe, mirror, monkeypatch):
     attrs = frames.attrs(tmp_path / "psi" / "good.parquet")
     assert attrs["access"] == "own" and attrs["dataset"] == "folder" and attrs["space"] == "ict53"
     assert len(open_dataset("folder", root, frames_path=tmp_path / "psi").frames("good")) > 0
+
+
+def test_extract_of_a_file_in_a_gated_folder_says_so(cache, mirror, monkeypatch):
+    from dfe_lib.face.extract import extract_to
+
+    monkeypatch.delenv("DFE_DATA_MIRROR", raising=False)
+    clip = mirror("pyfeat-media", "single_face.mp4")
+    mirror("mediapipe-face-landmarker", "face_landmarker.task")
+    place = cache / "stressid" / "Videos" / "2ea4"
+    place.mkdir(parents=True)
+    shutil.copy(clip, place / "2ea4_Math.mp4")
+    extract_to(place / "2ea4_Math.mp4", cache.parent / "x.parquet", max_frames=2)
+    assert frames.attrs(cache.parent / "x.parquet")["access"] == "agreement"
 
 
 def test_no_page_names_a_machine_path():

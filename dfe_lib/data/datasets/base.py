@@ -120,6 +120,7 @@ class Dataset:
         self.skipped: dict[str, str] = {}
         tree = Tree.read(self.root)
         self.listed = indexed(self.name, tree, _code(type(self)), self._build)
+        self._at = {name: i for i, name in enumerate(self.listed["recording"])}
         self._open()
 
     # ------------------------------------------------------------ what a subclass fills in
@@ -329,12 +330,12 @@ class Dataset:
         self.skipped |= dict.fromkeys(absent, "its file is not there")
 
     def _row(self, recording: str) -> dict:
-        found = self.listed.index[self.listed["recording"] == recording]
-        if not len(found):
+        found = self._at.get(recording)
+        if found is None:
             raise InputError(
                 f"{self.name}: no such recording: {choices(recording, self.listed['recording'][:8])}"
             )
-        return self.listed.loc[found[0]].to_dict()
+        return self.listed.iloc[found].to_dict()
 
 
 def _usual(name: str) -> list[Path]:

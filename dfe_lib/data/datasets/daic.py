@@ -14,6 +14,8 @@ from dfe_lib.data.datasets.openface_points import beside, read_points
 _PHQ = "0–24: PHQ-8 score; empty in the test set where the set's own file leaves it out"
 _DEPRESSED = "0 or 1: PHQ-8 of 10 or more"
 _GENDER = "as coded in the set's own file"
+CUT = 10  # PHQ-8 from which on somebody counts as depressed
+_ODD = "score and binary label contradict each other"
 SPLITS = {"train": "train", "dev": "dev", "test": "test"}
 
 
@@ -28,6 +30,7 @@ class DaicWoz(Dataset):
         "frames with success 0 hold left-over numbers: only success = 1 counts as detected, all else is NaN",
         "sessions 373 and 444 are interrupted, 451, 458 and 480 lack the interviewer, 402 is cut: they are kept, "
         "and marked in the column 'remark'; drop them with recordings[recordings.remark == '']",
+        "where the binary label does not fit the score (10 or more), the column 'remark' says so; both stay as given",
         "no video is given out: landmarks and action units can be had, ψ of a picture cannot",
         "test_split has no scores; full_test_split.csv, where it was given to you, has them",
         "14 intensities only, by an OpenFace of before 2.0: AU07, AU23 and AU45 have none",
@@ -51,7 +54,7 @@ class DaicWoz(Dataset):
         both = table["recording"].map(points).notna()
         return table.assign(
             subject=table["recording"],
-            remark=table["recording"].map(self.remarks).fillna(""),
+            remark=_remarks(table, self.remarks),
             file=table["recording"].map(units).where(both).fillna(""),
             file_landmarks=table["recording"].map(points).fillna(""),
         )
@@ -93,6 +96,17 @@ def _labelled(table: pd.DataFrame, columns: tuple[str, ...], split: str) -> pd.D
     )
 
 
+def _remarks(table: pd.DataFrame, known: Mapping[str, str]) -> pd.Series:
+    """What is known to be wrong with a session, and labels that contradict each other; empty where nothing is."""
+    known_ones = table["recording"].map(lambda person: known.get(person, ""))
+    odd = (
+        table["phq"].notna()
+        & table["depressed"].notna()
+        & ((table["phq"] >= CUT) != (table["depressed"] == 1))
+    )
+    return known_ones.where(~odd, (known_ones + "; " + _ODD).str.removeprefix("; "))
+
+
 class EDaic(Dataset):
     """E-DAIC (AVEC 2019): interviews by an animated interviewer, as action units, head pose and gaze."""
 
@@ -102,6 +116,7 @@ class EDaic(Dataset):
     defects = (
         "action units, pose and gaze only: no landmarks and no video are given out, so only FACS rows can be had",
         "header names may have leading spaces: they are stripped",
+        "where the binary label does not fit the score (10 or more), the column 'remark' says so; both stay as given",
         "frames with success 0 hold left-over numbers: only success = 1 counts as detected, all else is NaN",
     )
     source_of_layout = "this project's notes; in third-party code gaze is also written Gaze"
@@ -114,7 +129,11 @@ class EDaic(Dataset):
         table = pd.concat(parts, ignore_index=True)
         units = layout.by(r"(?:.*/)?(?P<id>\d+)_OpenFace2\.1\.0_Pose_gaze_AUs\.csv", "id")
         layout.need(units, "XXX_P/features/XXX_OpenFace2.1.0_Pose_gaze_AUs.csv")
-        return table.assign(subject=table["recording"], file=table["recording"].map(units).fillna(""))
+        return table.assign(
+            subject=table["recording"],
+            remark=_remarks(table, {}),
+            file=table["recording"].map(units).fillna(""),
+        )
 
     def read(self, row: Mapping[str, object]) -> pd.DataFrame:
         return with_units(read_openface(self.root / str(row["file"]), str(row["recording"])))
