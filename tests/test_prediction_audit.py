@@ -104,7 +104,7 @@ def test_power_grows_with_effect_and_size_and_is_the_level_without():
     table = power_curve(_cohort, STRESS, (0.0, 1.5), (12, 40), permutations=99)
     table = table.set_index(["method", "effect", "subjects"])
     power = table["detected"]
-    assert power["signal", 1.5, 40] == 1 and power["signal", 1.5, 40] > power["signal", 1.5, 12] > 0.2
+    assert power["signal", 1.5, 40] >= 0.8 and power["signal", 1.5, 40] > power["signal", 1.5, 12] > 0.2
     assert power["noise", 1.5, 40] < 0.5 and power["signal", 0.0, 12] <= 0.2
     assert table.loc[("signal", 0.0, 12), "cohorts"] == 20
     row = table.loc[("signal", 1.5, 12)]
