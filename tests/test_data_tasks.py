@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 
 from dfe_lib import frames
+from dfe_lib.analysis.task_rows import SLOW, task_rows
 from dfe_lib.data.simulation import CohortConfig
 from dfe_lib.data.tasks import open_cohort, worlds
 from dfe_lib.errors import ConfigError
+from dfe_lib.figures.prediction import is_control
 from dfe_lib.space import ICT53
+from dfe_lib.tokens import Tokenizer
 
 
 def test_simulated_people_are_the_default():
@@ -60,3 +63,14 @@ def test_worlds_have_the_same_people():
     assert list(three) == ["facs", "beyond", "mixed"]
     pd.testing.assert_frame_equal(three["facs"].recordings, three["beyond"].recordings)
     assert not three["facs"].frames.equals(three["beyond"].frames)
+
+
+def test_all_rows_of_a_task_and_what_should_know_nothing():
+    config = CohortConfig(subjects=4, recordings=2, seconds=2)
+    opened = open_cohort("stress", config=config)
+    opened.cohort.recordings["task"] = ["rest", "sums"] * 4
+    rows = task_rows(opened, Tokenizer.load(), config, slow=False, autoencoders=False)
+    assert next(iter(rows)) == "DFE bag of tokens" and not set(SLOW) & set(rows)
+    assert {"recording length only", "task only", "availability only"} <= set(rows)
+    assert all(is_control(name) for name in list(rows)[-2:])
+    assert all(row.note and len(row.vectors(np.arange(8))) == 8 for row in rows.values())

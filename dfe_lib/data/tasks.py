@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,7 @@ class TaskCohort:
     says : the sentence for it; where the data are not at hand, Markdown for :meth:`dfe_lib.results.Record.skip`.
     splits : official split of each recording, where the data set has them; else None.
     left_out : recordings without a single detected face; they are not in ``cohort``.
+    videos : file of each recording, where the data set has video; else empty.
     """
 
     cohort: Cohort | None
@@ -36,6 +38,7 @@ class TaskCohort:
     says: str
     splits: pd.Series | None = None
     left_out: tuple[str, ...] = ()
+    videos: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def at_hand(self) -> bool:
@@ -95,10 +98,12 @@ def open_cohort(
             f"any, `{found.dataset.command()}` makes it"
         )
         return TaskCohort(None, dataset, found.source, _absent(dataset, why))
-    cohort, lost = _with_faces(Cohort(lambda: (table for _, table in found.each()), found.recordings))
+    cohort, lost = _with_faces(Cohort(found.chunks, found.recordings))
     split = cohort.recordings.set_index("recording")["split"].astype(str)
     official = split if set(split) <= _SPLITS and "test" in set(split) else None
-    return TaskCohort(cohort, dataset, found.source, found.says + _lost(lost), official, lost)
+    has_video = "video" in found.dataset.feeds
+    videos = {r: found.dataset.video(r) for r in cohort.recordings["recording"]} if has_video else {}
+    return TaskCohort(cohort, dataset, found.source, found.says + _lost(lost), official, lost, videos)
 
 
 def worlds(config: CohortConfig, seed: int) -> dict[str, Cohort]:

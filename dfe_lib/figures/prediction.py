@@ -15,7 +15,7 @@ from dfe_lib.figures.charts import look, needs
 from dfe_lib.figures.style import PAGE, QUALITATIVE, axes
 
 # Rows that no method may be: what they reach is what knowing nothing reaches.
-CONTROLS = ("constant", "shuffled labels", "recording length", "availability")
+CONTROLS = ("constant", "shuffled labels", "recording length", "task only", "availability")
 RAISES, LOWERS = "#D55E00", "#0072B2"  # of a driver: more of it raises or lowers the prediction
 
 
@@ -237,13 +237,13 @@ def plot_probe(table: pd.DataFrame, xlabel: str = "right person named (%)", ax: 
     return ax
 
 
-def plot_leak(table: pd.DataFrame, xlabel: str, chance: float, ax: Axes | None = None) -> Axes:
+def plot_leak(table: pd.DataFrame, xlabel: str, chance: float | None = None, ax: Axes | None = None) -> Axes:
     """The same model scored honestly (filled) and by a leaky protocol (hollow): the distance is what leaking is worth.
 
     Parameters
     ----------
     table : ``method, split, value, low, high``; the first split that occurs is the honest one.
-    chance : where both should be when there is nothing to find.
+    chance : where both should be when there is nothing to find; a dashed line.
     """
     needs(table, "method", "split", "value", "low", "high")
     ax = axes(ax)
@@ -263,7 +263,8 @@ def plot_leak(table: pd.DataFrame, xlabel: str, chance: float, ax: Axes | None =
         )
     for i, split in enumerate(splits):
         ax.plot([], [], "o", color="0.3", markerfacecolor="0.3" if i == 0 else "w", label=split)
-    ax.axvline(chance, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
+    if chance is not None:
+        ax.axvline(chance, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
     ax.set_yticks(range(len(methods)), methods)
     ax.set(ylim=(len(methods) - 0.5, -0.5), xlabel=xlabel)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=len(splits), fontsize=6)
