@@ -56,7 +56,7 @@ def cross_validate(
     values = np.full(y.shape, np.nan)
     n_classes = int(y.max()) + 1 if classification else 0
     scores = np.full((len(y), n_classes), np.nan) if classification else None
-    chances = scores.copy() if model == LOGISTIC or (classification and model != SVM) else None
+    chances = scores.copy() if model == LOGISTIC else None
     penalties = []
     everyone = np.arange(len(y)) if see_all else None
     for fold in plan:

@@ -9,8 +9,8 @@ ridge                   Σ (yᵢ − fᵢ)² + λ ‖w‖²                     
 elastic net             (1/2n) Σ (yᵢ − fᵢ)² + (λ/4n)(2‖w‖₁ + ‖w‖²)           ElasticNet(alpha=λ/n, l1_ratio=0.5)
 ======================  =================================================  ==========================================
 
-cᵢ makes classes weigh the same. Elastic net on classes is logistic regression with that penalty. Ridge is solved for
-all λ at once; the first two by Newton's method, started from the next larger λ; elastic net is scikit-learn's.
+cᵢ makes classes weigh the same. The first two are for classes, the others for numbers. Ridge is solved for all λ
+at once; the first two by Newton's method, started from the next larger λ; elastic net is scikit-learn's.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ from dfe_lib.analysis.prediction.preparing import Design
 from dfe_lib.errors import InputError, choices
 
 LOGISTIC, SVM, RIDGE, ELASTIC = "logistic regression", "linear SVM", "ridge", "elastic net"
-MODELS = {
-    "classification": (LOGISTIC, SVM, ELASTIC),
-    "regression": (RIDGE, ELASTIC),
-}  # the first is the default
+MODELS = {"classification": (LOGISTIC, SVM), "regression": (RIDGE, ELASTIC)}  # the first is the default
 # λ. Rows have a mean squared length of 1, so one grid serves every table: with some 200 of them the largest leaves
 # hardly more than the mean, the smallest nearly no penalty. Our choice.
 PENALTIES = (0.05, 0.5, 5.0, 50.0, 500.0)
@@ -163,24 +160,10 @@ def _multinomial(x, classes, penalties) -> Path:
 
 
 def _elastic(x, y, penalties) -> Path:
-    from sklearn.linear_model import ElasticNet, LogisticRegression
+    from sklearn.linear_model import ElasticNet
 
-    weights, offsets = [], []
-    for p in penalties:
-        if np.issubdtype(y.dtype, np.integer):
-            model = LogisticRegression(
-                C=1 / p,
-                l1_ratio=0.5,
-                class_weight="balanced",
-                solver="saga",
-                tol=1e-5,
-                max_iter=5000,
-                random_state=0,
-            ).fit(x, y[:, 0])
-            weights.append(model.coef_.T)
-            offsets.append(model.intercept_)
-        else:
-            fits = [ElasticNet(alpha=p / len(x), tol=1e-6, max_iter=20000).fit(x, t) for t in y.T]
-            weights.append(np.stack([f.coef_ for f in fits], axis=1))
-            offsets.append(np.array([f.intercept_ for f in fits]))
-    return Path(np.stack(weights), np.stack(offsets))
+    fits = [
+        [ElasticNet(alpha=p / len(x), tol=1e-6, max_iter=20000).fit(x, t) for t in y.T] for p in penalties
+    ]
+    weights = np.stack([np.stack([f.coef_ for f in row], axis=1) for row in fits])
+    return Path(weights, np.array([[f.intercept_ for f in row] for row in fits]))
