@@ -125,11 +125,11 @@ tokenizer; `short_training`, for more bits than it has, those of one of 12 stage
 3 epochs only. FAISS uses the first of 12 codebooks.""",
     "prediction": """All rows of the stress table at demo size (60 simulated people, 240 recordings, two rows of 768
 random columns in place of cached Masked Autoencoders); seconds of processor time. `stress_whole_protocol_s` is
-all: rows that learn words in every fold, five outer and three inner folds, five penalties, intervals, paired tests, shuffled labels.
-The ratio is of nested cross-validation alone, over the rows that learn nothing, beside a loop of Pipeline and
-GridSearchCV as scikit-learn comes, with the same folds, preparation, objective and penalties. Its logistic regression
-stops early (`tol` 1e-4), hence other answers for some recordings; solved to the end both give the same (tested to
-1e-5).
+all: rows that learn words in every fold, five outer and three inner folds, five penalties, intervals, paired tests,
+shuffled labels. The ratio is of nested cross-validation alone, over the rows that learn nothing, beside a loop of
+Pipeline and GridSearchCV as scikit-learn comes, with the same folds, preparation, objective and penalties. Its logistic
+regression stops early (`tol` 1e-4), hence other answers for some recordings; solved to the end both give the same
+(tested to 1e-5).
 
 Where the time goes in the plain loop: it prepares the same rows once per penalty, and solves in as many dimensions as
 there are columns. Ours prepares once, rotates into at most as many dimensions as rows, and walks along the penalties
