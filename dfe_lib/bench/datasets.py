@@ -14,7 +14,7 @@ _SHARES = {"training": 0.6, "validation": 0.2, "test": 0.2}
 
 
 def datasets() -> dict[str, float | str]:
-    """Seconds for two generated sets of 10,000 recordings, laid out as First Impressions and as DAIC-WOZ are.
+    """Seconds for generated sets of 10,000 recordings, laid out as First Impressions, DAIC-WOZ and AffectNet are.
 
     ``walk`` is a bare walk over the same tree that asks each file for its size and time: what no index can save.
     """
@@ -25,7 +25,8 @@ def datasets() -> dict[str, float | str]:
     with tempfile.TemporaryDirectory(prefix="dfe-bench-") as place:
         os.environ["DFE_DATA_DIR"] = str(Path(place) / "cache")
         try:
-            for name, make in {"chalearn-first-impressions": _clips, "daic-woz": _sessions}.items():
+            makers = {"chalearn-first-impressions": _clips, "daic-woz": _sessions, "affectnet": _pictures}
+            for name, make in makers.items():
                 root = Path(place) / name
                 make(root)
                 out[f"{name}_walk_s"] = _seconds(lambda root=root: _walk(root))
@@ -68,6 +69,26 @@ def _clips(root: Path) -> None:
         column = b"}(" + b"".join(b"U" + bytes([len(c)]) + c.encode() + value for c in clips) + b"u"
         body = b"".join(b"U" + bytes([len(t)]) + t.encode() + column for t in TRAITS)
         (root / f"annotation_{word}.pkl").write_bytes(b"\x80\x02}(" + body + b"u.")
+
+
+def _pictures(root: Path) -> None:
+    """Pictures with three labels each, one to a file."""
+    import io
+
+    import numpy as np
+
+    labels = {}
+    for kind, value in (("exp", "3"), ("val", "0.25"), ("aro", "-0.5")):
+        file = io.BytesIO()
+        np.save(file, np.array(value))
+        labels[kind] = file.getvalue()
+    for part, share in (("train_set", 0.9), ("val_set", 0.1)):
+        for folder in ("images", "annotations"):
+            (root / part / folder).mkdir(parents=True)
+        for n in range(round(share * RECORDINGS)):
+            (root / part / "images" / f"{n}.jpg").write_bytes(b"\0")
+            for kind, content in labels.items():
+                (root / part / "annotations" / f"{n}_{kind}.npy").write_bytes(content)
 
 
 def _sessions(root: Path) -> None:

@@ -153,8 +153,9 @@ equal results: on displacements of the 9,409 vertices that the metric is taken o
 (`mesh9409`), of the 478 landmarks (`mesh478`), and on the 53 numbers of a frame in whitened coordinates (`in_psi`).
 Most of the gain over the first is the metric's: the least squares of 28,227 numbers are those of 53. The gain over the
 last is what solving many frames together brings in NumPy; SciPy's loop is compiled.""",
-    "datasets": """Opening two generated data sets of 10,000 recordings, in seconds: laid out as First Impressions
-(10,000 clips in ten folders, three annotation pickles) and as DAIC-WOZ (10,000 folders of four files, two tables).
+    "datasets": """Opening generated data sets of 10,000 recordings, in seconds: laid out as First Impressions (10,000
+clips in ten folders, three annotation pickles), as DAIC-WOZ (10,000 folders of four files, two tables) and as AffectNet
+(10,000 pictures, 30,000 labels of a file each).
 `first` makes the index, `again` finds it unchanged; `walk` asks the same tree for the size of each file.""",
     "readers": """Ten minutes of OpenFace's whole output (18,000 rows of 714 columns, made up) read by turns, the
 shortest of five: `pandas.read_csv` with its defaults, and this library's readers of action units, of the 68 landmarks

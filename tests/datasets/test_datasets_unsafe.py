@@ -127,3 +127,12 @@ def test_labels_that_are_no_number(tmp_path, value):
     np.save(tmp_path / "a.npy", value)
     with pytest.raises(InputError, match="one number"):
         read_scalar(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\xff\xff{", b"x" * 90])
+def test_labels_in_no_array_at_all(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(InputError, match="one number"):
+        read_scalar(tmp_path / "a.npy")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_scalar(tmp_path / "b.npy")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -49,21 +51,35 @@ def read_scalar(path: str | Path) -> float:
     ------
     InputError : as :func:`read_npy`; more than one number, or text that is none.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(
-            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}; expected an .npy file"
-        )
-    if path.stat().st_size > _SCALAR_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size} bytes, far more than one number")
-    with path.open("rb") as file:
-        value = _read(file, path.stat().st_size, str(path), kinds="fiubUS")
     try:
-        return float(value.reshape(-1)[0]) if value.size == 1 else float("none")
+        with open(path, "rb") as file:
+            raw = file.read(_SCALAR_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected an .npy file") from error
+    if len(raw) > _SCALAR_BYTES:
+        raise InputError(f"{path} has more than {_SCALAR_BYTES} bytes, far more than one number")
+    length = int.from_bytes(raw[8:10], "little") + 10  # a version 1 header says how long it is
+    try:
+        dtype, size = _scalar(raw[:length])
+        values = np.frombuffer(raw[length:], dtype)
+        return float(values[0]) if size == len(values) == 1 else float("none")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except ValueError as error:
-        raise InputError(
-            f"{path} holds {value.size} values of '{value.dtype}', but one number is needed"
-        ) from error
+        raise InputError(f"{path} does not hold one number ({str(error).splitlines()[0][:80]})") from error
+
+
+@lru_cache(256)
+def _scalar(head: bytes) -> tuple[np.dtype, int]:
+    """Type and number of values of a header; labels by the hundred thousand have few different ones."""
+    file = io.BytesIO(head)
+    version = npy.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"format version {version}")
+    shape, _, dtype = npy.read_array_header_1_0(file)
+    if dtype.kind not in "fiubUS":
+        raise InputError(f"it holds '{dtype}', not a number; arrays of objects are never read")
+    return dtype, math.prod(shape)
 
 
 def read_npz(path: str | Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -94,7 +110,7 @@ def read_npz(path: str | Path, names: Sequence[str], optional: Sequence[str] = (
         raise InputError(f"{path} is not a readable .npz file ({str(error).splitlines()[0]})") from error
 
 
-def _read(file, size: int, where: str, kinds: str = "fiub") -> np.ndarray:
+def _read(file, size: int, where: str) -> np.ndarray:
     """The array of an open .npy stream of ``size`` bytes."""
     try:
         version = npy.read_magic(file)
@@ -105,7 +121,7 @@ def _read(file, size: int, where: str, kinds: str = "fiub") -> np.ndarray:
         raise InputError(
             f"{where} is not a readable .npy file ({str(error).splitlines()[0][:120]})"
         ) from error
-    if dtype.kind not in kinds:
+    if dtype.kind not in "fiub":
         raise InputError(f"{where} holds '{dtype}', not numbers; arrays of objects are never read")
     expected = math.prod(shape) * dtype.itemsize
     if expected > min(size, MAX_BYTES):

@@ -35,7 +35,7 @@ class AffectNet(Dataset):
     )
 
     def scan(self, layout: Layout) -> pd.DataFrame:
-        rows, bad = [], []
+        rows, bad, root = [], [], layout.tree.root
         labels = layout.by(
             r"(?P<set>train_set|val_set)/annotations/(?P<n>\d+)_(?P<kind>exp|val|aro)\.npy",
             "set",
@@ -45,7 +45,7 @@ class AffectNet(Dataset):
         for m in layout.tree.match(r"(?P<set>train_set|val_set)/images/(?P<n>\d+)\.(?:jpe?g|png)"):
             key = (m["set"], m["n"])
             try:
-                values = [read_scalar(layout.tree.root / labels[*key, k]) for k in ("exp", "val", "aro")]
+                values = [read_scalar(f"{root}/{labels[*key, k]}") for k in ("exp", "val", "aro")]
                 emotion = EMOTIONS[int(values[0])]
             except (KeyError, IndexError):
                 bad.append(f"{m['set']}/annotations/{m['n']}_{{exp,val,aro}}.npy (whole, 0–7)")
