@@ -13,14 +13,11 @@ from PIL import Image, UnidentifiedImageError
 
 from dfe_lib import frames
 from dfe_lib.data.datasets.base import Dataset
-from dfe_lib.data.datasets.columns import POINTS, POINTS_2D, points
+from dfe_lib.data.datasets.columns import POINTS, POINTS_2D
 from dfe_lib.errors import DFEError, InputError
 from dfe_lib.face.extract import POPULATION, Extraction, extract_to
+from dfe_lib.face.importers import with_expression
 from dfe_lib.face.landmarks import Landmarker
-from dfe_lib.face.regressor import ExpressionRegressor
-from dfe_lib.space import ICT53
-
-REGRESSORS = {POINTS: "landmarks68-regressor", POINTS_2D: "landmarks68-2d-regressor"}
 
 
 def extract_dataset(
@@ -116,18 +113,8 @@ def _from_points(dataset: Dataset, name: str, target: Path) -> Extraction:
     """ψ from the 68 landmarks that the set gives, in space where it has them there."""
     started = time.perf_counter()
     table = dataset.frames(name)
-    column = POINTS if POINTS in table.columns else POINTS_2D
-    if column not in table.columns:
-        raise InputError(f"{dataset.name}: {name} has no landmarks, so ψ cannot be made of it")
-    regressor = ExpressionRegressor.load(REGRESSORS[column])
-    psi = regressor.predict(points(table, column))
-    out = table[list(frames.KEYS)].assign(detected=np.isfinite(psi).all(axis=1))
-    out.attrs = {
-        **table.attrs,
-        **ICT53.attrs(),
-        "neutral": regressor.NEUTRAL,
-        "expression": f"{column} of {table.attrs.get('tool', 'the data set')}",
-    }
-    frames.write(frames.with_psi(out, psi, ICT53.names), target)
+    kept = [c for c in (*frames.KEYS, POINTS, POINTS_2D) if c in table.columns]
+    out = with_expression(table[kept]).drop(columns=kept[len(frames.KEYS) :])
+    frames.write(out, target)
     rate = len(table) / (time.perf_counter() - started)
     return Extraction(Path(name), target, len(out), int(out["detected"].sum()), rate, None)

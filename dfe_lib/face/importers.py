@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dfe_lib import frames
+from dfe_lib.data.access import of_path
 from dfe_lib.data.adapters.arkit import read_live_link
 from dfe_lib.data.adapters.emoca import read_emoca
 from dfe_lib.data.adapters.flame import FlameModel, flame_space
@@ -118,7 +119,21 @@ def import_table(
         raise ConfigError(f"files of {tool} keep their own times; leave fps out")
     if flame is not None and not kind.of_flame:
         raise ConfigError(f"files of {tool} hold no FLAME coefficients; leave the FLAME model out")
-    if kind.of_flame:
+    table = _read(path, tool, space, fps, flame, recording)
+    if (placed := of_path(path)) is not None:  # it may not be passed on, wherever it goes
+        table.attrs |= dict(zip(("dataset", "access"), placed, strict=True))
+    return table
+
+
+def _read(
+    path: str | Path,
+    tool: str,
+    space: str,
+    fps: float | None,
+    flame: FlameModel | None,
+    recording: str | None,
+) -> pd.DataFrame:
+    if TOOLS[tool].of_flame:
         target = flame_space(space, flame)
         if tool == "smirk":
             return read_smirk(path, target, fps, recording)
