@@ -124,36 +124,17 @@ def landmarks68_2d_regressor(folder: Path) -> dict:
 
 
 def _landmarks68(folder: Path, takes: LandmarkSet) -> dict:
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
-    from dfe_lib.face.landmarks68 import (
-        ELSEWHERE,
-        MARKED,
-        Landmarks68Config,
-        halved,
-        measure,
-        on_real_faces,
-        train_landmarks68,
-    )
+    from dfe_lib.face.landmarks68 import MARKED, Landmarks68Config, halved, measure, on_real_faces
+    from dfe_lib.face.landmarks68 import train_landmarks68 as train
     from dfe_lib.face.renders import render_frames
     from dfe_lib.face.training import HELD_OUT, SHARED, TRAIN
 
-    renders, free, shared = render_frames(TRAIN), render_frames(HELD_OUT), render_frames(SHARED)
-    config = Landmarks68Config()
-    rows, shipped = [], {}
-    for what, elsewhere in {"as shipped": config.elsewhere, "points where MediaPipe has them": 0.0}.items():
-        regressor = train_landmarks68(renders, takes, replace(config, elsewhere=elsewhere))
-        found = measure(regressor, free, shared).set_index("condition")
-        real = on_real_faces(regressor)
-        row = {
-            f"{c}: {k}": found.loc[c, k]
-            for c in (MARKED, ELSEWHERE)
-            for k in ("mean_r", "variance_explained")
-        }
-        row |= {f"{faces}: mean_r": r for faces, r in real.groupby("faces")["r"].mean().items()}
-        rows.append({"what": what, **{k: round(float(v), 3) for k, v in row.items()}})
-        shipped = shipped or {"regressor": regressor, "found": found, "real": real}
-    r = shipped["found"].loc[MARKED, "r"]
+    renders, config = render_frames(TRAIN), Landmarks68Config()
+    regressor = train(renders, takes, config)
+    found = measure(regressor, render_frames(HELD_OUT), render_frames(SHARED)).set_index("condition")
+    r = found.loc[MARKED, "r"]
     card = {
         "kind": "expression-regressor",
         "landmarks": takes.name,
@@ -163,17 +144,16 @@ def _landmarks68(folder: Path, takes: LandmarkSet) -> dict:
         "unlabelled clips of Intel IoT DevKit sample-videos (CC BY 4.0)",
         "rebuild": f"dfe build {takes.regressor}",
         "training": asdict(config),
-        "held_out_renders": shipped["found"].drop(columns="r").round(4).reset_index().to_dict("records"),
+        "held_out_renders": found.drop(columns="r").round(4).reset_index().to_dict("records"),
         "r": r,
         "unseen": [name for name, value in zip(ICT53.names, r, strict=True) if value < 0.3],
-        "real_faces": shipped["real"].round(3).to_dict("records"),
-        "ablation": rows,
+        "real_faces": on_real_faces(regressor).round(3).to_dict("records"),
         "limits": "Trained on MediaPipe's points, for there are no frames with known expression and OpenFace's points. "
         "Where exactly OpenFace's lie, how its model of shapes smooths them, and how good its depth is, is not known "
         "here and not modelled beyond points that lie elsewhere.",
     }
-    artefacts.save(folder, halved(shipped["regressor"]), card)
-    return {k: shipped["found"].loc[MARKED, k] for k in ("mean_r", "variance_explained", "rms_mm")}
+    artefacts.save(folder, halved(regressor), card)
+    return {k: found.loc[MARKED, k] for k in ("mean_r", "variance_explained", "rms_mm")}
 
 
 def picture_regressor(folder: Path) -> dict:

@@ -54,7 +54,7 @@ class Landmarks68Config(RegressorConfig):
 
     components: int = 100  # 64: 0.02 worse on renders
     pairs: int = 128  # both regressors together stay below 0.6 MB
-    epochs: int = 24
+    epochs: int = 30
     # Largest share of its neighbours in a point. 0: better where points are MediaPipe's own (r 0.01 to 0.02), worse by
     # as much or more where they are not; 1: worse on both.
     elsewhere: float = 0.5
