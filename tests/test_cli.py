@@ -41,6 +41,7 @@ def one_line(err: str) -> str:
         [], ["extract"], ["import"], ["encode"], ["export"], ["train"], ["explore"], ["reproduce"],
         ["bench"], ["build"], ["doctor"],
         ["data"], ["data", "list"], ["data", "fetch"], ["data", "verify"], ["data", "where"],
+        ["data", "extract"], ["data", "docs"],
     ],
 )  # fmt: skip
 def test_every_command_explains_itself(dfe, command):
