@@ -95,6 +95,18 @@ def test_pretraining_is_repeatable_kept_and_of_the_real_classes(settings, cache,
         mae.default_model(mae.Pretraining(**(TINY | {"kind": settings.kind, "steps": 4})), progress=False)
 
 
+def test_every_patch_of_a_new_model_knows_its_place():
+    model = models.blank_model(IMAGE)
+    for places in (model.vit.embeddings.position_embeddings, model.decoder.decoder_pos_embed):
+        apart = torch.cdist(places[0, 1:], places[0, 1:]) + 9 * torch.eye(places.shape[1] - 1)
+        assert apart.min() > 0.1 and not places.requires_grad
+    read = mae.default_model(IMAGE, False).model  # and still does when it comes back from the disk
+    torch.testing.assert_close(read.decoder.decoder_pos_embed, model.decoder.decoder_pos_embed)
+    torch.testing.assert_close(
+        read.vit.embeddings.position_embeddings, model.vit.embeddings.position_embeddings
+    )
+
+
 def test_training_lowers_the_loss():
     from dfe_lib.analysis.autoencoders.pretraining import pretrain
 
