@@ -119,4 +119,4 @@ def test_drivers_are_set_beside_what_was_planted():
     found = with_displays(pd.DataFrame({"feature": ["t5", "t2"]}), codes, times, events, planted)
     assert found["display"].tolist() == ["smile", "frown"]
     assert found["planted"].tolist() == ["rate -1, pairing +0.5", ""]
-    assert found["note"].tolist()[0] == "with smile, φ 1.00\n(planted)" and "planted" not in found["note"][1]
+    assert found["note"].tolist()[0] == "smile\nφ 1.00, planted" and "planted" not in found["note"][1]

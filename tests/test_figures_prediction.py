@@ -92,13 +92,13 @@ def test_calibration_dots_grow_with_their_number_and_the_legend_has_the_error(ax
     table = pd.DataFrame(
         {"method": "FACS bag", "predicted": [0.2, 0.8], "observed": [0.3, 0.7], "count": [10, 40]}
     )
-    errors = pd.DataFrame({"method": ["FACS bag"], "ece": [0.1], "ece_low": [0.05], "ece_high": [0.2]})
+    errors = pd.DataFrame({"method": ["FACS bag"], "ece": [0.1], "ece_if_right": [0.05]})
     prediction.plot_calibration(table, errors, ax)
     dots = next(c for c in ax.collections if isinstance(c, PathCollection))
     assert (
         dots.get_offsets().tolist() == [[0.2, 0.3], [0.8, 0.7]] and dots.get_sizes()[1] > dots.get_sizes()[0]
     )
-    assert ax.get_legend().get_texts()[0].get_text() == "FACS bag: ECE 0.10 [0.05, 0.20]"
+    assert ax.get_legend().get_texts()[0].get_text() == "FACS bag: ECE 0.10 (0.05 if right)"
 
 
 def test_confusion_writes_numbers_and_shares_of_the_true_class(ax):

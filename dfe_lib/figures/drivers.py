@@ -42,9 +42,9 @@ def plot_drivers(
     order = np.argsort(-table["weight"].to_numpy(), kind="stable")
     rows, n = table.iloc[order].to_dict("records"), len(table)
     psi, heat = at_one_strength(np.asarray(templates)[order], model)
-    texts = [wrapped(names[i]) for i in order]
+    texts = [wrapped(names[i], max(9, 150 // n)) for i in order]
     lines = max(t.count("\n") + 1 for t in texts)
-    figure = plt.figure(figsize=(PAGE, 1.9 + 0.09 * lines + 0.12 * ("note" in table)))
+    figure = plt.figure(figsize=(PAGE, 1.9 + 0.09 * lines + 0.2 * ("note" in table)))
     grid = figure.add_gridspec(2, n, height_ratios=[1.25 + 0.1 * lines, 1])
     bottom = below_chin(model)
     low, high = model.neutral[:, :2].min(axis=0) - 3, model.neutral[:, :2].max(axis=0) + 3

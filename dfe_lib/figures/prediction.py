@@ -170,7 +170,8 @@ def plot_calibration(table: pd.DataFrame, errors: pd.DataFrame | None = None, ax
     ----------
     table : as of :func:`dfe_lib.analysis.prediction.calibration.reliability`: ``method, predicted, observed, count``;
         dots grow with the number of predictions.
-    errors : ``method, ece, ece_low, ece_high``: the expected calibration error for the legend.
+    errors : ``method, ece, ece_if_right``: the expected calibration error, and what it would be if every chance were
+        right, for the legend.
     """
     needs(table, "method", "predicted", "observed", "count")
     ax = axes(ax)
@@ -181,7 +182,7 @@ def plot_calibration(table: pd.DataFrame, errors: pd.DataFrame | None = None, ax
         label = name
         if name in said:
             e = said[name]
-            label = f"{name}: ECE {e['ece']:.2f} [{e['ece_low']:.2f}, {e['ece_high']:.2f}]"
+            label = f"{name}: ECE {e['ece']:.2f} ({e['ece_if_right']:.2f} if right)"
         ax.plot(rows["predicted"], rows["observed"], color=shade, linewidth=0.8, alpha=0.6)
         size = 60 * rows["count"] / table["count"].max() + 5
         ax.scatter(rows["predicted"], rows["observed"], s=size, color=shade, marker=shape, label=label)

@@ -241,7 +241,7 @@ def with_displays(
             said.setdefault(display, []).append(f"{row['acts']} {row['weight']:+g}")
     out["planted"] = [", ".join(said.get(d, [])) for d in out["display"]]
     out["note"] = [
-        f"with {d.replace('_', ' ')}, φ {phi:.2f}" + ("\n(planted)" if text else "")
+        f"{d.replace('_', ' ')}\nφ {phi:.2f}" + (", planted" if text else "")
         for d, phi, text in zip(out["display"], out["phi"], out["planted"], strict=True)
     ]
     return out
