@@ -60,13 +60,13 @@ def reproduce(
             chosen[name] = wanted
     out = Outcomes()
     for name, wanted in chosen.items():
-        print(f"{name}", file=stream, flush=True)
         try:
             given = at_hand(settings[name])
         except DFEError as error:
             out.left_out[name] = str(error)
-            print(f"  left out: {error}", file=stream, flush=True)
+            print(f"{name}: left out, see below", file=stream, flush=True)
             continue
+        print(name, file=stream, flush=True)
         out.ran[name] = run.reproduce(
             name, wanted, force=force, notebooks=notebooks, profiles=profiles, stream=stream, given=given
         )

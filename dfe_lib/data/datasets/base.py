@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,10 +17,13 @@ import pandas as pd
 from dfe_lib import frames
 from dfe_lib.data.access import GATED, OWN
 from dfe_lib.data.datasets.index import Tree, derived, indexed
+from dfe_lib.data.datasets.layout import VIDEOS, Layout, listed
 from dfe_lib.data.integrity import unavailable
 from dfe_lib.data.manifest import folder
 from dfe_lib.data.registry import Entry, load_manifest
 from dfe_lib.errors import AssetError, DFEError, InputError, choices
+
+__all__ = ["FEEDS", "TASKS", "TRAITS", "VIDEOS", "Dataset", "Layout"]
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 TASKS = {"stress": ("stressed",), "personality": TRAITS, "depression": ("phq", "depressed")}
@@ -34,58 +36,6 @@ FEEDS = {
     "landmarks68_2d": "a regressor for 68 points in 2-D, DFECS",
     "aus": "FACS rows only: action units as another tool or a coder gave them",
 }
-VIDEOS = r"mp4|avi|mov|mkv|webm|flv|m4v|mpg|mpeg|wmv|gif"
-_SHOWN = 12  # names that an error lists before it counts
-
-
-class Layout:
-    """The tree of a data set while its index is built; what is missing is gathered and said at once."""
-
-    def __init__(self, tree: Tree):
-        self.tree = tree
-        self.missing: list[str] = []
-
-    def table(self, path: str, columns: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
-        """A CSV of labels with stripped column names; empty, and on the list of what is missing, where unusable.
-
-        Parameters
-        ----------
-        path : as a regular expression for the whole relative path; the first match counts.
-        columns : what must be there.
-        text : columns that are names even where they look like numbers ("001").
-        """
-        empty = pd.DataFrame(columns=list(columns))
-        found = next(self.tree.match(path), None)
-        if found is None:
-            self.missing.append(_readable(path))
-            return empty
-        try:
-            read = pd.read_csv(
-                self.tree.root / found[0], dtype=dict.fromkeys(text, str), skipinitialspace=True
-            )
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-            self.missing.append(f"{found[0]} as a readable table ({str(error).splitlines()[0]})")
-            return empty
-        read.columns = read.columns.str.strip()
-        lacking = [c for c in columns if c not in read.columns]
-        if lacking:
-            has = ", ".join(map(str, read.columns[:12]))
-            self.missing.append(f"the column {', '.join(lacking)} in {found[0]} (it has {has})")
-            return empty
-        return read
-
-    def by(self, pattern: str, *groups: str) -> dict[tuple[str, ...] | str, str]:
-        """Relative paths by the named groups of ``pattern`` (by the one group where there is one)."""
-        keyed: dict = {}
-        for match in self.tree.match(pattern):
-            key = tuple(match[g] for g in groups) if len(groups) > 1 else match[groups[0]]
-            keyed.setdefault(key, match[0])
-        return keyed
-
-    def need(self, found: object, what: str) -> None:
-        """Put ``what`` on the list unless ``found`` is something."""
-        if not found:
-            self.missing.append(what)
 
 
 class Dataset:
@@ -299,7 +249,7 @@ class Dataset:
         if not layout.missing and not len(table):
             layout.missing.append(f"any recording of {self.name}")
         if layout.missing:
-            raise AssetError(self._wants(f"{self.root} lacks {_listed(layout.missing)}"))
+            raise AssetError(self._wants(f"{self.root} lacks {listed(layout.missing)}"))
         lacking = [c for c in ("recording", "subject", "split", *self.labels) if c not in table.columns]
         if lacking:
             raise InputError(f"the reader of {self.name} gives no column {', '.join(lacking)}")
@@ -317,14 +267,14 @@ class Dataset:
         if not absent:
             return
         if len(absent) == len(self.listed):
-            raise AssetError(self._wants(f"{self.root} lacks the files of {_listed(absent)}"))
+            raise AssetError(self._wants(f"{self.root} lacks the files of {listed(absent)}"))
         if self.partial:
             return
         if not self.keep_going:
             raise AssetError(
                 self._wants(
                     f"{self.root} lacks the files of {len(absent)} of {len(self.listed)} recordings: "
-                    f"{_listed(absent)} (--keep-going, or keep_going=True, goes on without them)"
+                    f"{listed(absent)} (--keep-going, or keep_going=True, goes on without them)"
                 )
             )
         self.skipped |= dict.fromkeys(absent, "its file is not there")
@@ -348,15 +298,5 @@ def _usual(name: str) -> list[Path]:
 def _code(kind: type) -> str:
     """Digest of the modules that make an index of this kind."""
     files = {Path(inspect.getfile(c)) for c in kind.__mro__ if c.__module__.startswith("dfe_lib.")}
-    files.add(Path(inspect.getfile(kind)))
+    files |= {Path(inspect.getfile(kind)), Path(inspect.getfile(Layout))}
     return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(files) if p.is_file())).hexdigest()
-
-
-def _listed(names: list[str]) -> str:
-    shown = "; ".join(map(str, names[:_SHOWN]))
-    return shown + (f"; and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-
-
-def _readable(pattern: str) -> str:
-    """A path for people, from the regular expression that finds it."""
-    return re.sub(r"^\(\?:\.\*/\)\?|\\", "", pattern)
