@@ -187,34 +187,6 @@ def plot_intervals(
     return ax
 
 
-def plot_verdicts(verdicts: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Claims as stacked counts of comparisons, with the verdict behind each bar; simulated ones are hatched.
-
-    Parameters
-    ----------
-    verdicts : as of :func:`dfe_lib.analysis.claims.verdicts`.
-    """
-    looks = {
-        "ahead": {"color": "#009E73"},
-        "behind": {"color": "#D55E00"},
-        "no difference shown": {"color": "#BBBBBB"},
-        "simulated": {"color": "white", "hatch": "////", "edgecolor": "#999999"},
-        "not tested": {"color": "white", "edgecolor": "#999999", "linestyle": ":"},
-    }
-    needs(verdicts, "claim", "verdict", *looks)
-    ax = axes(ax)
-    start = np.zeros(len(verdicts))
-    for kind, look in looks.items():
-        ax.barh(verdicts["claim"], verdicts[kind], left=start, label=kind, height=0.65, **look)
-        start = start + verdicts[kind].to_numpy()
-    for y, (end, verdict) in enumerate(zip(start, verdicts["verdict"], strict=True)):
-        ax.text(end + 0.2, y, verdict, va="center", fontsize=7)
-    ax.invert_yaxis()
-    ax.set(xlabel="comparisons with another method", xlim=(0, start.max() * 1.5))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.22), ncols=3)
-    return ax
-
-
 def plot_bars_by_coefficient(
     values: np.ndarray | Mapping[str, np.ndarray],
     names: Sequence[str],
