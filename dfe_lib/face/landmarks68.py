@@ -55,8 +55,8 @@ class Landmarks68Config(RegressorConfig):
     components: int = 100  # 64: 0.02 worse on renders
     pairs: int = 128  # both regressors together stay below 0.6 MB
     epochs: int = 30
-    # Largest share of its neighbours in a point. 0: better where points are MediaPipe's own (r 0.01 to 0.02), worse by
-    # as much or more where they are not; 1: worse on both.
+    # Largest share of its neighbours in a point. 1 against 0, in a picture, after eight epochs: r 0.45 against 0.49
+    # where points are MediaPipe's own, 0.425 against 0.40 where they lie elsewhere and the neutral is estimated.
     elsewhere: float = 0.5
 
 

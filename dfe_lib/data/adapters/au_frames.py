@@ -92,9 +92,13 @@ def au_frames(
     """
     if intensity.shape[1] + presence.shape[1] == 0:
         raise InputError(f"{path} has no action units")
-    whole = pd.concat([table, intensity.add_suffix("_r"), presence.add_suffix("_c")], axis=1)
-    repeated = whole.duplicated().to_numpy()
-    table, intensity, presence = (t[~repeated].reset_index(drop=True) for t in (table, intensity, presence))
+    repeated = np.zeros(len(table), bool)
+    if table["source_frame"].duplicated().any():  # otherwise no row can repeat another
+        whole = pd.concat([table, intensity.add_suffix("_r"), presence.add_suffix("_c")], axis=1)
+        repeated = whole.duplicated().to_numpy()
+        table, intensity, presence = (
+            t[~repeated].reset_index(drop=True) for t in (table, intensity, presence)
+        )
     twice = table["source_frame"].duplicated()
     if twice.any():
         raise InputError(

@@ -156,7 +156,7 @@ def read_openface_landmarks(path: str | Path, axes: str = "XYZ", recording: str 
     """
     if axes not in _LANDMARKS:
         raise InputError(f"no such landmarks of OpenFace: {choices(axes, _LANDMARKS)}")
-    names = [f"{axis}_{i}" for i in range(N_LANDMARKS) for axis in axes]
+    names = [f"{axis}_{i}" for axis in axes for i in range(N_LANDMARKS)]  # in the file's order
     base, values, detected = _faces(path, names, "with landmarks", _LANDMARKS[axes])
     table = frames.frame_table(
         recording or Path(path).stem,
@@ -166,7 +166,10 @@ def read_openface_landmarks(path: str | Path, axes: str = "XYZ", recording: str 
         attrs={"tool": "OpenFace"},
         source_frame=base[:, 0].astype(np.int32),
     )
-    return Landmarks68(table, values.astype(np.float32).reshape(-1, N_LANDMARKS, len(axes)))
+    points = values.T.astype(np.float32).reshape(
+        len(axes), N_LANDMARKS, -1
+    )  # column by column, as they lie there
+    return Landmarks68(table, np.ascontiguousarray(points.transpose(2, 1, 0)))
 
 
 def openface_landmark_axes(path: str | Path) -> str:

@@ -16,6 +16,7 @@ from dfe_lib.errors import InputError
 # What pandas takes for an empty cell.
 _EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "#N/A", "#NA"]
 _EMPTY += ["#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"]
+_BLOCK = 4 << 20  # bytes; with Arrow's own 1 MB wide tables take a fifth longer
 
 
 def read_csv(
@@ -79,7 +80,8 @@ def _read_numbers(
         options = arrow_csv.ConvertOptions(
             column_types=types, include_columns=kept, null_values=_EMPTY, strings_can_be_null=True
         )
-        return arrow_csv.read_csv(path, convert_options=options).to_pandas()
+        blocks = arrow_csv.ReadOptions(block_size=_BLOCK)
+        return arrow_csv.read_csv(path, blocks, convert_options=options).to_pandas()
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error):
         return None
 
