@@ -58,6 +58,7 @@ class Dataset:
     labels: Mapping[str, str] = {}
     defects: ClassVar[tuple[str, ...]] = ()
     source_of_layout: ClassVar[str] = ""
+    metric: ClassVar[str] = ""  # of its benchmark, where it has one
     film: ClassVar[float | None] = None  # hours, where known: what extraction will take follows from it
     partial: ClassVar[str] = ""  # why recordings with labels may rightly have no file; empty: they may not
 

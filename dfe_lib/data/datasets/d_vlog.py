@@ -33,6 +33,7 @@ class DVlog(Dataset):
         "about one frame a second: no onset, apex or blink can be seen; speed and order of displays mean little",
         "2-D landmarks in pixels only: pose is in them; frames of zeros are taken as without a face (unverified)",
     )
+    metric = "weighted F1"
     source_of_layout = "this project's notes (labels.csv, <i>/<i>_visual.npy, interleaved x and y)"
 
     def scan(self, layout: Layout) -> pd.DataFrame:

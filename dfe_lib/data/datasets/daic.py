@@ -35,6 +35,7 @@ class DaicWoz(Dataset):
         "test_split has no scores; full_test_split.csv, where it was given to you, has them",
         "14 intensities only, by an OpenFace of before 2.0: AU07, AU23 and AU45 have none",
     )
+    metric = "F1 of the depressed, RMSE and MAE of the score; the baseline of AVEC 2017 is 7.05 and 5.66"
     source_of_layout = (
         "this project's notes; the header X0…, Y0…, Z0… and the two files of the test set: third-party code"
     )
@@ -119,6 +120,7 @@ class EDaic(Dataset):
         "where the binary label does not fit the score (10 or more), the column 'remark' says so; both stay as given",
         "frames with success 0 hold left-over numbers: only success = 1 counts as detected, all else is NaN",
     )
+    metric = "CCC of the score"
     source_of_layout = "this project's notes; in third-party code gaze is also written Gaze"
 
     def scan(self, layout: Layout) -> pd.DataFrame:

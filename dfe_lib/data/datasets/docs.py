@@ -85,6 +85,8 @@ def page(kind: type[Dataset]) -> str:
             *(f"| `{c}` | {m} |" for c, m in kind.labels.items()),
             "",
         ]
+    if kind.metric:
+        lines += [f"Metric of its benchmark: {kind.metric}.", ""]
     lines += ["## Known defects, and what is done about them", "", *(f"- {d}" for d in kind.defects), ""]
     lines += ["## How to run it", "", "```python", *_example(kind, entry), "```", "", *_runs(kind, entry)]
     return "\n".join(lines)

@@ -26,6 +26,7 @@ class FirstImpressions(Dataset):
         "the annotations are pickles of Python 2 (latin1): they are read by an interpreter that can import and "
         "call nothing",
     )
+    metric = "1 − mean |y − ŷ| of each trait, then the mean of five"
     source_of_layout = (
         "names and content of the annotations: this project's notes; clips are found by name in any folder"
     )

@@ -47,7 +47,7 @@ class Seamless(Dataset):
                 "recording": m["name"],
                 "subject": m["p"],
                 "split": SPLITS[m["split"].lower()],
-                "label": m["label"].lower(),
+                "setting": m["label"].lower(),
                 "session": f"{m['v']}_{m['s']}",
                 "interaction": m["i"],
                 "file": m[0],
