@@ -29,7 +29,10 @@ class StressID(Dataset):
         "self-ratings are missing for some tasks: the label is empty there, and such rows are left out of a cohort",
         "no split is given out: everything is 'all', cross-validation by subject makes the folds",
     )
-    metric = "weighted F1; the authors' video baseline is 0.62 ± 0.07 (binary) and 0.48 ± 0.01 (three classes), split by subject"
+    metric = (
+        "weighted F1; the authors' video baseline is 0.62 ± 0.07 (binary) and 0.48 ± 0.01 (three classes), split by "
+        "subject"
+    )
     source_of_layout = (
         "labels.csv and its columns: this project's notes; Videos/<subject>/<subject>_<task>.mp4 "
         "and the form 2ea4_Math of the index: third-party code"
