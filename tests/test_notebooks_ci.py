@@ -6,6 +6,7 @@ import pytest
 
 from dfe_lib import results
 from dfe_lib.runner import report, run
+from dfe_lib.runner.execute import execute, kernel
 from dfe_lib.runner.notebook import discover
 
 pytestmark = pytest.mark.notebooks
@@ -63,3 +64,26 @@ def test_the_report_shows_every_notebook(finished):
         assert f'id="{name}"' in text and (page.parent / f"{name}.html").is_file()
         for figure in metrics(finished.folder, name)["figures"]:
             assert f"../{name}/{figure}" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [
+        ("05_stress", "stressid"),
+        ("06_personality", "chalearn-first-impressions"),
+        ("07_depression", "daic-woz"),
+    ],
+)
+def test_a_data_set_that_is_not_at_hand_stops_its_notebook_in_order(name, dataset, tmp_path, monkeypatch):
+    for variable in ("DFE_DATA_DIR", "DFE_DATA_MIRROR"):
+        monkeypatch.setenv(variable, str(tmp_path / "nothing"))
+    notebook = discover()[name]
+    with kernel() as kernel_name:
+        execute(notebook, {"profile": "ci", "seed": 0, "dataset": dataset}, tmp_path / name, kernel_name)
+    content = metrics(tmp_path, name)
+    assert content["status"] == "skipped" and content["figures"] == content["tables"] == []
+    assert dataset in content["data"][0]["what"] and str(tmp_path) not in json.dumps(content)
+    executed = (tmp_path / name / f"{name}.ipynb").read_text()
+    assert (
+        f"dfe data where {dataset}" in executed and "licence" in executed and "Nothing is wrong" in executed
+    )
