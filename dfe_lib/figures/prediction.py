@@ -185,7 +185,10 @@ def plot_calibration(table: pd.DataFrame, errors: pd.DataFrame | None = None, ax
             label = f"{name}: ECE {e['ece']:.2f} ({e['ece_if_right']:.2f} if right)"
         ax.plot(rows["predicted"], rows["observed"], color=shade, linewidth=0.8, alpha=0.6)
         size = 60 * rows["count"] / table["count"].max() + 5
-        ax.scatter(rows["predicted"], rows["observed"], s=size, color=shade, marker=shape, label=label)
+        ax.scatter(rows["predicted"], rows["observed"], s=size, color=shade, marker=shape)
+        ax.plot(
+            [], [], marker=shape, color=shade, linewidth=0.8, label=label
+        )  # dots of the legend have one size
     ax.set(xlabel="predicted chance", ylabel="observed share", xlim=(0, 1), ylim=(-0.03, 1.03))
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), fontsize=6)
     return ax
