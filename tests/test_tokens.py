@@ -327,10 +327,6 @@ def test_arrays_that_do_not_fit_are_refused():
 # The shipped tokenizer
 
 
-@pytest.mark.xfail(
-    reason="the shipped tokenizer is older than the simulator that its card's figures are checked on; "
-    "rebuild it with `dfe build tokenizer` and delete this mark"
-)
 def test_the_shipped_tokenizer_holds_what_its_card_says():
     from dfe_lib.tokens.build import N_HELD_OUT, simulated_frames
 
