@@ -69,7 +69,8 @@ What was tried for the render figures, mean r on the same held-out frames:
 | landmarks and registered texture, ridge / network, 1,100 subjects | 0.51 / 0.63 |
 | the same network, 1,660 subjects: points crowded at eyes and lips, 320 / 512 components | 0.669 / 0.677 |
 | 2,400 subjects, 512 components, 288 pairs of units, 24 epochs, held back by real clips and a ridge | 0.686 |
-| 2,400 subjects, 8 epochs: that network; 768 components and 512 pairs; the same with half the noise | 0.638; 0.657; 0.673 |
+| 2,400 subjects, 8 epochs: that network | 0.638 |
+| the same with 768 components and 512 pairs; with half the noise too | 0.657; 0.673 |
 | 2,400 subjects, 8 epochs: 1,200 components in place of 768 | 0.656 |
 | 3,840 subjects, 768 components, 512 pairs, half the noise, 12 epochs (0.79 on the renders it learnt from) | 0.714 |
 | as shipped: 4,400 subjects, 16 epochs | see below |
@@ -77,11 +78,11 @@ What was tried for the render figures, mean r on the same held-out frames:
 So subjects and width still help: r goes up by some 0.01 with every 500 subjects, and nothing says that it has ended.
 
 Pictures without blur, noise, JPEG or shrinking gave the landmark regressor 0.04 more, frontal heads another 0.05: with
-landmarks alone 0.67 is what the best pictures give. On real faces, same frames, error of the shipped
-map against that of landmarks alone: small faces mirrored 0.45 against 0.48, at half resolution 0.38 against 0.50; large
-ones mirrored 0.22 against 0.24. The map of before, with more noise in training, was steadier (0.43, 0.38, 0.20) and told ψ
-of renders less well (0.686): what is gained on renders costs some steadiness on people. Settings were chosen on these held-out renders and
-on real clips of this very table, so its figures are slightly optimistic.
+landmarks alone 0.67 is what the best pictures give. On real faces, same frames, error of the shipped map
+against that of landmarks alone: small faces mirrored 0.45 against 0.48, at half resolution 0.38 against 0.50; large ones
+mirrored 0.22 against 0.24. The map of before, with more noise in training, was steadier (0.43, 0.38, 0.20) and told ψ of
+renders less well (0.686): what is gained on renders costs some steadiness on people. Settings were chosen on these
+held-out renders and on real clips of this very table, so its figures are slightly optimistic.
 
 With the real faces' landmark noise (mirrored, halved, compressed pictures of the same frame) in
 the ridge's nuisance covariance small faces got 0.07 steadier, but large ones and actors gained nothing.""",
