@@ -79,8 +79,9 @@ So subjects and width still help: r goes up by some 0.01 with every 500 subjects
 
 Pictures without blur, noise, JPEG or shrinking gave the landmark regressor 0.04 more, frontal heads another 0.05: with
 landmarks alone 0.67 is what the best pictures give. On real faces, same frames, error of the shipped map
-against that of landmarks alone: small faces mirrored 0.45 against 0.48, at half resolution 0.38 against 0.50; large ones
-mirrored 0.22 against 0.24. The map of before, with more noise in training, was steadier (0.43, 0.38, 0.20) and told ψ of
+against that of landmarks alone: small faces mirrored 0.45 against 0.48, at half resolution 0.38 against 0.50; large
+ones mirrored 0.22 against 0.24. The map of before, with more noise in training, was steadier (0.43, 0.38, 0.20) and
+told ψ of
 renders less well (0.686): what is gained on renders costs some steadiness on people. Settings were chosen on these
 held-out renders and on real clips of this very table, so its figures are slightly optimistic.
 
