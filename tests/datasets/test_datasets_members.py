@@ -154,5 +154,4 @@ def test_the_projects_own_members():
 def test_values_of_the_projects_own_members_fit_their_notebooks():
     known = run.discover()
     for name in members_of("paper"):
-        if name.startswith("paper/coverage-"):
-            run.values_of(load_profile(name), known)
+        run.values_of(load_profile(name), known)
