@@ -107,6 +107,15 @@ def test_every_patch_of_a_new_model_knows_its_place():
     )
 
 
+def test_every_patch_of_a_clip_knows_its_place_and_time():
+    made, read = models.blank_model(VIDEO), mae.default_model(VIDEO, False).model
+    for new, kept in ((made, read), (made.videomae.embeddings, read.videomae.embeddings)):
+        places = new.position_embeddings[0]
+        assert len(places) == 8 * 4  # eight moments of two by two patches
+        assert (torch.cdist(places, places) + 9 * torch.eye(32)).min() > 0.1
+        torch.testing.assert_close(new.position_embeddings, kept.position_embeddings)
+
+
 def test_training_lowers_the_loss():
     from dfe_lib.analysis.autoencoders.pretraining import pretrain
 

@@ -25,9 +25,10 @@ from dfe_lib.errors import AssetError, ConfigError, choices
 from dfe_lib.paths import data_dir
 
 KINDS = {"image": ("vit_mae", "ViTMAEForPreTraining"), "video": ("videomae", "VideoMAEForPreTraining")}
+CLIP = 16  # frames that VideoMAE sees at once
 # The colours that both models' weights expect: mean and deviation of ImageNet.
 _MEAN, _SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-_RECIPE = 2  # goes up when pretraining changes in a way that its settings do not tell
+_RECIPE = 4  # goes up when pretraining changes in a way that its settings do not tell
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def default_model(settings: Pretraining | None = None, progress: bool = True) ->
         f"small model, pretrained from scratch on drawn faces of {settings.people} simulated people, none of whom is "
         "in any fold"
     )
-    return _ready(_from_folder(folder, KINDS[settings.kind][1]), settings.kind, note, _key(settings), card)
+    model = _from_folder(folder, KINDS[settings.kind][1])
+    model = _placed(model) if settings.kind == "video" else model
+    return _ready(model, settings.kind, note, _key(settings), card)
 
 
 def blank_model(settings: Pretraining) -> Any:
@@ -199,20 +202,50 @@ def blank_model(settings: Pretraining) -> Any:
         for places in (model.vit.embeddings.position_embeddings, model.decoder.decoder_pos_embed):
             places.data.copy_(_places(settings.size // settings.patch, places.shape[-1]))
         return model
-    return transformers.VideoMAEForPreTraining(
-        transformers.VideoMAEConfig(**common, num_frames=16, tubelet_size=2)
-    )
+    # The layer norm after the encoder belongs to pretraining; the default of transformers is that of a classifier.
+    clip = {"num_frames": CLIP, "tubelet_size": 2, "use_mean_pooling": False}
+    return _placed(transformers.VideoMAEForPreTraining(transformers.VideoMAEConfig(**common, **clip)))
+
+
+def _waves(places: list[Any], widths: list[int]) -> Any:
+    """(n, sum of widths) sines and cosines of each coordinate of n places, as in MAE."""
+    import torch
+
+    out = []
+    for place, width in zip(places, widths, strict=True):
+        angle = place.reshape(-1, 1) * (1 / 10_000 ** (torch.arange(width // 2) / (width // 2)))
+        out += [torch.sin(angle), torch.cos(angle)]
+    return torch.cat(out, dim=1)
 
 
 def _places(side: int, width: int) -> Any:
-    """(1, 1 + side², width) sines and cosines of row and column, as in MAE; zero for the class token."""
+    """(1, 1 + side², width) waves of column and row, zero for the class token."""
     import torch
 
-    speed = 1 / 10_000 ** (torch.arange(width // 4) / (width // 4))
     row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    angles = [place.reshape(-1, 1) * speed for place in (column, row)]
-    waves = torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)
-    return torch.cat([torch.zeros(1, width), waves])[None]
+    return torch.cat([torch.zeros(1, width), _waves([column, row], [width // 2] * 2)])[None]
+
+
+def _placed(model: Any) -> Any:
+    """A small video model with waves of column, row and time instead of one wave along all patches.
+
+    VideoMAE numbers the patches of all frames through; a model has to find out from that what lies above what, for
+    which a minute is too short. The tables are no weights and are not kept on disk.
+    """
+    import torch
+
+    config = model.config
+    side, moments = config.image_size // config.patch_size, config.num_frames // config.tubelet_size
+    time, row, column = torch.meshgrid(
+        torch.arange(moments), torch.arange(side), torch.arange(side), indexing="ij"
+    )
+    for owner, width in (
+        (model.videomae.embeddings, config.hidden_size),
+        (model, config.decoder_hidden_size),
+    ):
+        third = width * 3 // 16 * 2
+        owner.position_embeddings = _waves([column, row, time], [third, third, width - 2 * third])[None]
+    return model
 
 
 @dataclass(frozen=True, eq=False)
