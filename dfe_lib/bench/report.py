@@ -154,11 +154,12 @@ beam, as `encode` does unless told otherwise. `significantly better` is the verd
 one cohort (p ≤ 0.05, not corrected). All simulated: no evidence about people.""",
     "planted_facs": """The same where labels act only on what 17 action units without sides can show.
 
-Stress is lost here against the ideal coder, which has the means of intensities that these effects move. What was tried,
-correlation in this world, mean of 8 other cohorts (depression, extraversion, stress): the bag as it is 0.48, 0.49, 0.33;
-words by stage 0.48, 0.50, 0.38; the first three stages alone 0.49, 0.49, 0.38; shares of frames in place of TF-IDF 0.38,
-0.44, 0.41; these weighted by the gain of their stage 0.38, 0.45, 0.42; the ideal coder 0.48, 0.50, 0.51. What helps within
-people costs between people. The row stays what the method says, TF-IDF of one vocabulary.""",
+Stress is lost here against the ideal coder, which has the means of intensities that these effects move. What was
+tried, correlation in this world, mean of 8 other cohorts (depression, extraversion, stress): the bag as it is 0.48,
+0.49, 0.33; words by stage 0.48, 0.50, 0.38; the first three stages alone 0.49, 0.49, 0.38; shares of frames in
+place of TF-IDF 0.38, 0.44, 0.41; these weighted by the gain of their stage 0.38, 0.45, 0.42; the ideal coder 0.48,
+0.50, 0.51. What helps within people costs between people. The row stays what the method says, TF-IDF of one
+vocabulary.""",
     "planted_beyond": """The same where labels act only on what these cannot show, or hardly.""",
     "codings": """FACS on 16,384 random displays, one thread: exact non-negative least squares of all frames together,
 and whole encoding (bounds at 0 and 5, rounding to six levels, each level reconsidered), for OpenFace's units,
