@@ -285,7 +285,7 @@ def plot_reconstructions(
     original, masked, rebuilt : (n, H, W, 3) uint8, or float in 0–1.
     titles : n texts above the pictures.
     """
-    rows = {"picture": original, "what it sees": masked, "what it gives back": rebuilt}
+    rows = {"picture": original, "what it sees": masked, "filled in": rebuilt}
     if len({np.shape(r)[0] for r in rows.values()}) != 1 or not len(original):
         raise InputError("as many masked and rebuilt pictures as originals are needed, at least one")
     n = len(original)
