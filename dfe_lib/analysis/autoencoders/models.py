@@ -42,9 +42,9 @@ class Pretraining:
     depth: int = 4
     decoder_width: int = 64  # one layer, as a strong decoder leaves the encoder little to do
     mask: float = 0.75  # of the patches: 0.75 for pictures, 0.9 for video in the sources
-    people: int = 200  # drawn, simulated, in no cohort with another seed
+    people: int = 150  # drawn, simulated, in no cohort with another seed
     each: int = 20  # pictures, or clips, of each
-    steps: int = 400
+    steps: int = 350
     batch: int = 32  # small, as many steps teach more than large ones in the same time
     rate: float = 2e-3  # learning rate, falling as a cosine
     seed: int = 719_000_002  # of people and weights; no cohort of the notebooks is made from it
@@ -58,7 +58,7 @@ class Pretraining:
     @classmethod
     def video(cls, **changes) -> Pretraining:
         """The default for video: smaller pictures and fewer clips, for a clip is 16 frames."""
-        own = {"kind": "video", "size": 48, "mask": 0.9, "people": 160, "each": 3, "steps": 300, "batch": 8}
+        own = {"kind": "video", "size": 48, "mask": 0.9, "people": 120, "each": 2, "steps": 450, "batch": 8}
         return cls(**(own | changes))
 
 
