@@ -1,8 +1,9 @@
 """ViTMAE and VideoMAE: from a local folder of pretrained weights, or a small one pretrained on drawn faces.
 
 Weights are read as safetensors from the local disk alone; nothing is fetched, and no pickle is opened. Known folders:
-``facebook/vit-mae-base`` (Apache-2.0 on its model card, ImageNet-1k) and ``MCG-NJU/videomae-base`` (CC BY-NC 4.0,
-Kinetics-400), where needed after conversion to safetensors; MARLIN once converted to VideoMAE's layout.
+``facebook/vit-mae-base`` (Apache-2.0 on its model card, ImageNet-1k) and ``MCG-NJU/videomae-base`` (Kinetics-400;
+seen as CC BY-NC 4.0 on a sibling's card only, so read its own), where needed after conversion to safetensors; MARLIN
+once converted to VideoMAE's layout.
 """
 
 from __future__ import annotations
