@@ -177,7 +177,8 @@ def _parts(
     """The table in parts of ``PART`` rows, the landmarks meanwhile in a file without a name in ``folder``."""
     path = Path(path)
     if about is None and (placed := of_path(path)) is not None:
-        about = dict(zip(("dataset", "access"), placed, strict=True))  # it may not be passed on, wherever it goes
+        # It may not be passed on, wherever it goes.
+        about = dict(zip(("dataset", "access"), placed, strict=True))
     seconds, smoothing = _neutral_seconds(neutral), _smoothing(smooth)
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames is 1 or more, or None for all; got {max_frames}")

@@ -139,7 +139,7 @@ def _example(kind: type[Dataset], entry: Entry | None) -> list[str]:
         "from dfe_lib.data.datasets import open_dataset",
         "",
         f'dataset = open_dataset("{kind.name}"{root})',
-        "dataset.recordings        # one row per recording, with labels",
+        "dataset.recordings  # one row per recording, with labels",
         "dataset.frames(dataset.recordings.recording[0])",
     ]
 
