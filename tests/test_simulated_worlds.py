@@ -34,7 +34,7 @@ def test_worlds_have_the_rows_that_were_asked_for(tok):
 
 
 def test_power_cuts_one_cohort_into_many(tok):
-    config = CohortConfig(subjects=24, recordings=4, seconds=5, effect=0.8)
+    config = CohortConfig(subjects=24, recordings=4, seconds=15, effect=0.8)
     table = simulated.power(config, tok, "stressed", STRESS, [0.0, 3.0], [8, 24], permutations=39)
     assert table.set_index(["effect", "subjects"])["cohorts"].to_dict() == {
         (0.0, 8): 3, (0.0, 24): 1, (3.0, 8): 3, (3.0, 24): 1

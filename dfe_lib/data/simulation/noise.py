@@ -42,7 +42,7 @@ class ExtractionNoise:
         mixing = np.asarray(self.residual_cholesky, np.float32).T
         noise = rng.standard_normal(psi.shape, dtype=np.float32)
         whole = len(noise) // ROWS * ROWS
-        noise[:whole] = (noise[:whole].reshape(-1, ROWS, psi.shape[1]) @ mixing).reshape(whole, -1)
+        noise[:whole] = (noise[:whole].reshape(-1, ROWS, psi.shape[1]) @ mixing).reshape(whole, len(mixing))
         noise[whole:] = noise[whole:] @ mixing
         noise += np.asarray(psi, np.float32) * np.asarray(self.gain, np.float32)
         return noise
