@@ -202,6 +202,7 @@ def train_from_tables(
     work = out.with_name(out.name + ".unfinished")
     with team() as members:
         trained = _train_in(work, paths, config, recordings, displacements, progress, members)
+        members.wait()  # the others may still look into the files that are removed now
         if members.leads:
             folder = trained.tokenizer.save(out)
             trained.history.to_csv(folder / "history.csv", index=False)
