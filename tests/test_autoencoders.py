@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dfe_lib.analysis import autoencoders as mae
-from dfe_lib.analysis.autoencoders import models, rows
+from dfe_lib.analysis.autoencoders import models, patches, rows
 from dfe_lib.analysis.autoencoders.pictures import _cut, picture_frames
 from dfe_lib.analysis.autoencoders.pretraining import drawn_faces
 from dfe_lib.analysis.representations.sequence import Seen
@@ -149,11 +149,11 @@ def test_the_encoder_sees_every_patch_and_is_the_same_in_any_batch():
 
 def test_patches_go_back_to_the_picture_and_as_transformers_has_them():
     clip = torch.rand(2, 4, 3, 16, 16)
-    patches = models._patches(clip, 8, 2)
-    assert patches.shape == (2, 8, 2 * 64 * 3)
-    torch.testing.assert_close(models._whole(patches, 4, 16, 8, 2), clip)
+    rows_of = patches.as_patches(clip, 8, 2)
+    assert rows_of.shape == (2, 8, 2 * 64 * 3)
+    torch.testing.assert_close(patches.whole(rows_of, 4, 16, 8, 2), clip)
     model = mae.default_model(IMAGE, False).model
-    torch.testing.assert_close(model.patchify(clip[:, 0]), models._patches(clip[:, :1], 8, 1))
+    torch.testing.assert_close(model.patchify(clip[:, 0]), patches.as_patches(clip[:, :1], 8, 1))
 
 
 @pytest.mark.parametrize("settings", [IMAGE, VIDEO], ids=["image", "video"])

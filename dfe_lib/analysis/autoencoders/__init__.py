@@ -1,7 +1,8 @@
 """Masked Autoencoders as representations: the real ViTMAE and VideoMAE of transformers, on pictures of faces."""
 
-from dfe_lib.analysis.autoencoders.models import Pretraining, default_model, load_model, reconstruct
+from dfe_lib.analysis.autoencoders.models import Pretraining, default_model, load_model
 from dfe_lib.analysis.autoencoders.pictures import Crops, Pictures, Rendered
+from dfe_lib.analysis.autoencoders.reconstruction import reconstruct
 from dfe_lib.analysis.autoencoders.rows import MAE_IMAGE, MAE_VIDEO, mae_rows
 
 __all__ = [

@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
+from dfe_lib.analysis.autoencoders.patches import n_patches, normalised
 from dfe_lib.errors import AssetError, ConfigError, choices
 from dfe_lib.paths import data_dir
 
 KINDS = {"image": ("vit_mae", "ViTMAEForPreTraining"), "video": ("videomae", "VideoMAEForPreTraining")}
 CLIP = 16  # frames that VideoMAE sees at once
-# The colours that both models' weights expect: mean and deviation of ImageNet.
-_MEAN, _SD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 _RECIPE = 4  # goes up when pretraining changes in a way that its settings do not tell
 
 
@@ -98,9 +97,9 @@ class Autoencoder:
         batch = 64 if self.kind == "image" else 8
         with torch.inference_mode():
             for start in range(0, len(pictures), batch):
-                x = _normalised(pictures[start : start + batch]).to(device)
+                x = normalised(pictures[start : start + batch]).to(device)
                 if self.kind == "image":
-                    patches = _n_patches(self.model.config)
+                    patches = n_patches(self.model.config)
                     noise = torch.arange(patches, device=device).float().expand(len(x), -1)
                     tokens = self.model.vit(x, noise=noise).last_hidden_state[
                         :, 1:
@@ -247,118 +246,6 @@ def _placed(model: Any) -> Any:
         third = width * 3 // 16 * 2
         owner.position_embeddings = _waves([column, row, time], [third, third, width - 2 * third])[None]
     return model
-
-
-@dataclass(frozen=True, eq=False)
-class Reconstruction:
-    """Pictures (n, frames, size, size, 3) uint8: as they are, with the hidden patches grey, and with them filled in."""
-
-    original: np.ndarray
-    masked: np.ndarray
-    filled: np.ndarray
-
-
-def reconstruct(autoencoder: Autoencoder, pictures: np.ndarray, mask: float | None = None, seed: int = 0):
-    """What an autoencoder makes of hidden patches, for a figure.
-
-    Parameters
-    ----------
-    pictures : as in :meth:`Autoencoder.encode`.
-    mask : share of patches hidden; by default 0.75 of a picture and 0.9 of a clip.
-
-    Returns
-    -------
-    Reconstruction. A model that was trained on normalised patches fills in contrast only; it gets the mean and
-    deviation of the true patch, as its authors show it.
-    """
-    import torch
-
-    config, x = autoencoder.model.config, _normalised(pictures)
-    x = x.to(next(autoencoder.model.parameters()).device)
-    generator = torch.Generator().manual_seed(seed)
-    clip = x if autoencoder.kind == "video" else x[:, None]
-    tubelet = getattr(config, "tubelet_size", 1)
-    mask = mask if mask is not None else (0.9 if autoencoder.kind == "video" else 0.75)
-    noise = torch.rand((len(x), _n_patches(config)), generator=generator)
-    hidden = hide(noise, mask)
-    with torch.inference_mode():
-        if autoencoder.kind == "image":
-            before, config.mask_ratio = config.mask_ratio, mask
-            try:
-                out = autoencoder.model(x, noise=noise.to(x.device))
-            finally:
-                config.mask_ratio = before
-            logits = out.logits
-            hidden = out.mask.bool().cpu()
-        else:
-            hidden = hidden.repeat(1, clip.shape[1] // tubelet)
-            logits = torch.zeros((*hidden.shape, tubelet * config.patch_size**2 * 3), device=x.device)
-            logits[hidden.to(x.device)] = autoencoder.model(
-                x, bool_masked_pos=hidden.to(x.device)
-            ).logits.flatten(0, 1)
-    true = _patches(_pixels(clip) if autoencoder.kind == "video" else clip, config.patch_size, tubelet)
-    filled = logits.cpu()
-    if config.norm_pix_loss:
-        by_colour = (*true.shape[:-1], -1, 3) if autoencoder.kind == "video" else (*true.shape, 1)
-        flat = true.reshape(by_colour)
-        filled = filled.reshape(by_colour) * flat.std(-2, keepdim=True) + flat.mean(-2, keepdim=True)
-        filled = filled.reshape(true.shape)
-    filled = torch.where(hidden[..., None], filled, true)
-    shape = (clip.shape[1], config.image_size, config.patch_size, tubelet)
-    back = _whole(filled, *shape)
-    back = back if autoencoder.kind == "video" else _pixels(back)
-    gap = _whole(hidden[..., None].expand(true.shape).float(), *shape) > 0.5
-    original = _pixels(clip.cpu())
-    grey = torch.where(gap, torch.tensor(0.5), original)
-    return Reconstruction(*(_bytes(v) for v in (original, grey, back)))
-
-
-def hide(noise: Any, share: float) -> Any:
-    """(n, patches) bool, True where a patch is hidden: equally many in every row, at least one left to see."""
-    import torch
-
-    keep = max(1, round(noise.shape[1] * (1 - share)))
-    hidden = torch.ones(noise.shape, dtype=torch.bool)
-    return hidden.scatter_(1, noise.argsort(dim=1)[:, :keep], False)
-
-
-def _n_patches(config: Any) -> int:
-    return (config.image_size // config.patch_size) ** 2
-
-
-def _normalised(pictures: np.ndarray) -> Any:
-    """float tensor with channels before rows, in the colours that the models expect."""
-    import torch
-
-    x = torch.from_numpy(np.ascontiguousarray(pictures)).float() / 255
-    x = (x - torch.from_numpy(_MEAN).float()) / torch.from_numpy(_SD).float()
-    return x.movedim(-1, -3).contiguous()
-
-
-def _pixels(x: Any) -> Any:
-    import torch
-
-    mean, sd = (torch.from_numpy(v).float().to(x.device)[:, None, None] for v in (_MEAN, _SD))
-    return x * sd + mean
-
-
-def _bytes(x: Any) -> np.ndarray:
-    return (x.movedim(-3, -1).clamp(0, 1) * 255).round().byte().cpu().numpy()
-
-
-def _patches(clip: Any, patch: int, tubelet: int) -> Any:
-    """(n, frames, 3, s, s) → (n, patches, tubelet · patch² · 3), in the order of both models."""
-    n, t, c, s, _ = clip.shape
-    k = s // patch
-    x = clip.cpu().reshape(n, t // tubelet, tubelet, c, k, patch, k, patch)
-    return x.permute(0, 1, 4, 6, 2, 5, 7, 3).reshape(n, t // tubelet * k * k, -1)
-
-
-def _whole(patches: Any, frames: int, size: int, patch: int, tubelet: int) -> Any:
-    """The inverse of :func:`_patches`."""
-    k = size // patch
-    x = patches.reshape(len(patches), frames // tubelet, k, k, tubelet, patch, patch, 3)
-    return x.permute(0, 1, 4, 7, 2, 5, 3, 6).reshape(len(patches), frames, 3, size, size)
 
 
 def _ready(model: Any, kind: str, note: str, key: str, card: dict) -> Autoencoder:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dfe_lib.analysis.autoencoders.models import Pretraining, _normalised, blank_model, hide
+from dfe_lib.analysis.autoencoders.models import Pretraining, blank_model
+from dfe_lib.analysis.autoencoders.patches import hide, normalised
 from dfe_lib.analysis.autoencoders.pictures import Rendered, picture_frames
 from dfe_lib.analysis.autoencoders.rows import clip_rows
 from dfe_lib.analysis.representations.sequence import Seen
@@ -74,7 +75,7 @@ def pretrain(settings: Pretraining, progress: bool = True) -> tuple[Any, dict]:
             if len(order) < settings.batch:
                 order = np.concatenate([order, rng.permutation(len(pictures))])
             rows, order = order[: settings.batch], order[settings.batch :]
-            x = _normalised(pictures[rows])
+            x = normalised(pictures[rows])
             noise = torch.rand((len(x), (settings.size // settings.patch) ** 2), generator=generator)
             if settings.kind == "image":
                 loss = model(x, noise=noise).loss
@@ -86,7 +87,7 @@ def pretrain(settings: Pretraining, progress: bool = True) -> tuple[Any, dict]:
             optimiser.step()
             plan.step()
             losses.append(round(float(loss.detach()), 5))
-    sample = _normalised(pictures[:: max(1, len(pictures) // 200)])
+    sample = normalised(pictures[:: max(1, len(pictures) // 200)])
     if settings.kind == "video":  # VideoMAE takes its loss in pixels from 0 to 1
         sample = sample * torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     flat = float((sample - sample.mean(dim=0)).square().mean())
