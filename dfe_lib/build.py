@@ -126,7 +126,7 @@ def landmarks68_2d_regressor(folder: Path) -> dict:
 def _landmarks68(folder: Path, takes: LandmarkSet) -> dict:
     from dataclasses import asdict
 
-    from dfe_lib.face.landmarks68 import MARKED, Landmarks68Config, halved, measure, on_real_faces
+    from dfe_lib.face.landmarks68 import MARKED, Landmarks68Config, measure, on_real_faces
     from dfe_lib.face.landmarks68 import train_landmarks68 as train
     from dfe_lib.face.renders import render_frames
     from dfe_lib.face.training import HELD_OUT, SHARED, TRAIN
@@ -152,7 +152,7 @@ def _landmarks68(folder: Path, takes: LandmarkSet) -> dict:
         "Where exactly OpenFace's lie, how its model of shapes smooths them, and how good its depth is, is not known "
         "here and not modelled beyond points that lie elsewhere.",
     }
-    artefacts.save(folder, halved(regressor), card)
+    artefacts.save(folder, regressor.tensors, card)
     return {k: found.loc[MARKED, k] for k in ("mean_r", "variance_explained", "rms_mm")}
 
 

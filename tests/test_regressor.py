@@ -213,4 +213,5 @@ def test_the_478_points_take_the_same_steps_as_before_there_were_other_sets(regr
     found = regressor.express(landmarks, own)
     np.testing.assert_array_equal(found[0], psi)
     np.testing.assert_array_equal(found[1], sd)
-    np.testing.assert_array_equal(regressor.predict(landmarks), psi)
+    # Without sd the last product is a narrower one, which may be summed in another order.
+    np.testing.assert_allclose(regressor.predict(landmarks), psi, atol=1e-6)

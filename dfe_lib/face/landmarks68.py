@@ -9,7 +9,7 @@ What that does not cover: OpenFace's depth, its smoothing by a model of shapes, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -107,14 +107,7 @@ def train_landmarks68(
     """
     points = points_elsewhere(renders.landmarks, renders.subject, landmark_set, config.elsewhere, config.seed)
     neutral = reference()[landmark_set.members]
-    regressor = train_regressor(renders, neutral, config, progress, landmark_set, points)
-    return replace(regressor, **{k: v.astype(np.float32) for k, v in halved(regressor).items()})
-
-
-def halved(regressor: ExpressionRegressor) -> dict[str, np.ndarray]:
-    """The tensors as they are shipped, all but the neutral face in float16."""
-    whole = ("neutral", "neutral_spread")
-    return {k: v if k in whole else v.astype(np.float16) for k, v in regressor.tensors.items()}
+    return train_regressor(renders, neutral, config, progress, landmark_set, points)
 
 
 def measure(regressor: ExpressionRegressor, free: Renders, shared: Renders) -> pd.DataFrame:

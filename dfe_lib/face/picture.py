@@ -7,7 +7,7 @@ neutral face. Landmarks alone, of tables and of other tools: :class:`dfe_lib.fac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,8 +16,7 @@ import numpy as np
 from dfe_lib import artefacts
 from dfe_lib.errors import InputError
 from dfe_lib.face.align import align
-from dfe_lib.face.folded import fold_layers, fold_points, unfold_layers, unfold_points
-from dfe_lib.face.layers import Layers, forward
+from dfe_lib.face.layers import Layers, forward, layer_shapes
 from dfe_lib.face.regressor import (
     BLOCK,
     ESTIMATE_FRAMES,
@@ -52,7 +51,6 @@ class PictureRegressor(Layers):
     points : where the picture is read, K of them.
     texture : (K, t) float32: the directions of the texture that are looked at.
     shapes : (53, t) float32: what one unit of each coefficient changes in them.
-    signs : (k + t,) float32: 1 for a component that mirroring the face leaves as it is, -1 for one that it turns round.
 
     The layers, of k + t components, are those of :class:`~dfe_lib.face.layers.Layers`.
     """
@@ -61,7 +59,6 @@ class PictureRegressor(Layers):
     points: TexturePoints
     texture: np.ndarray
     shapes: np.ndarray
-    signs: np.ndarray
 
     @staticmethod
     def load(path: str | Path | None = None) -> PictureRegressor:
@@ -75,16 +72,13 @@ class PictureRegressor(Layers):
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
-        """Name → array, as an artefact keeps them: one half of what is mirror-symmetric, large ones as float16."""
-        tensors = fold_layers({f.name: getattr(self, f.name) for f in fields(Layers)})
-        tensors |= {"shapes": self.shapes, "texture": fold_points(self.texture)}
-        large = ("linear", "hidden_1", "hidden_2", "output", "log_sd", "shapes", "texture")
-        tensors |= {name: tensors[name].astype(np.float16) for name in large}
+        """Name → array, as an artefact keeps them: the points' first half tells the other; large ones as float16."""
+        texture = self.texture[: len(self.texture) // 2].astype(np.float16)
         points = {
             "corners": self.points.corners.astype(np.int16),
-            "weights": fold_points(self.points.weights),
+            "weights": self.points.weights[: len(texture)],
         }
-        return tensors | points | {"signs": self.signs.astype(np.int8)}
+        return self.layers | points | {"texture": texture, "shapes": self.shapes.astype(np.float16)}
 
     def looks(self, crops: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Texture components of faces. They tell people apart, so they are never written to a table.
@@ -191,31 +185,24 @@ def _shipped() -> PictureRegressor:
 def _read(path: str | Path) -> PictureRegressor:
     artefact = artefacts.load(path, kind="picture-regressor")
     landmarks = ExpressionRegressor.load()
-    size, t, m = (len(artefact.tensors.get(name, ())) for name in ("weights", "shapes", "bias_1"))
-    t = artefact.tensors["shapes"].shape[-1] if t else 0
-    k, d = landmarks.basis.shape[1] + t, ICT53.dimension
-    layers = {
-        **{"linear": (k, d), "linear_share": (1,), "hidden_1": (k, m), "bias_1": (m,)},
-        **{"hidden_2": (m, 2 * m), "bias_2": (m,), "output": (m, d), "offset": (d,)},
-        **{"log_sd": (m, d), "log_sd_0": (d,)},
-    }
+    layers = layer_shapes(artefact)
+    (k,), size = layers["signs"], len(artefact.tensors.get("weights", ()))
+    t = k - landmarks.basis.shape[1]
     own = {
         "corners": (2 * size, 3),
         "weights": (size, 3),
         "texture": (size, t),
-        "shapes": (d, t),
-        "signs": (k,),
+        "shapes": (ICT53.dimension, t),
     }
     artefacts.expect(artefact, str(path), **own, **layers)
     tensors = {name: array.astype(np.float32) for name, array in artefact.tensors.items()}
-    corners, signs = tensors["corners"].astype(np.int32), tensors["signs"]
+    corners, texture = tensors["corners"].astype(np.int32), tensors["texture"]
     if corners.min(initial=0) < 0 or corners.max(initial=0) >= N_LANDMARKS:
         raise InputError(f"{path} reads the picture at landmarks that do not exist")
     return PictureRegressor(
         landmarks=landmarks,
         points=TexturePoints(corners, np.tile(tensors["weights"], (2, 1))),
-        texture=unfold_points(tensors["texture"], signs[-t:]),
+        texture=np.concatenate([texture, tensors["signs"][k - t :] * texture]),
         shapes=tensors["shapes"],
-        signs=signs,
-        **unfold_layers({name: tensors[name] for name in layers}, signs),
+        **{name: tensors[name] for name in layers},
     )

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from dfe_lib.face.align import align
-from dfe_lib.face.folded import fold_layers, unfold_layers
 from dfe_lib.face.layers import Layers
 from dfe_lib.face.morphable import load_morphable, mirror_landmarks
 from dfe_lib.face.picture import PictureRegressor
@@ -90,13 +89,12 @@ def train_picture(
     network = SymmetricNetwork(signs, config.pairs, config.dropout)
     clips = real_clips()
     shown, psi = real_examples(clips, start)
-    unfitted = dict.fromkeys((f.name for f in fields(Layers)), linear)
+    unfitted = dict.fromkeys((f.name for f in fields(Layers)), linear) | {"signs": signs}
     fitted = PictureRegressor(
         landmarks=start,
         points=points,
         texture=texture,
         shapes=_shapes(renders.psi, looks),
-        signs=signs,
         **unfitted,
     )
     real_looks = fitted.looks(clips.crop, clips.landmarks)
@@ -105,7 +103,7 @@ def train_picture(
         real_looks[rows] -= fitted.estimate_neutral(clips.landmarks[rows], real_looks[rows]).look
     fit_network(network, x[~kept], renders.psi[~kept], np.hstack([shown, real_looks]), psi, config, progress)
     layers = finished_layers(linear, network, x[kept], renders.psi[kept], config.network_share)
-    return replace(fitted, **unfold_layers(fold_layers(layers), signs))
+    return replace(fitted, **layers)
 
 
 def _shapes(psi: np.ndarray, looks: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ tools, is the regressor's :class:`~dfe_lib.face.landmark_sets.LandmarkSet`. How 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -78,8 +78,13 @@ class ExpressionRegressor(Layers):
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
-        """Name → array, as an artefact keeps them."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "landmark_set"}
+        """Name → array, as an artefact keeps them: large ones as float16."""
+        own = {"neutral": self.neutral, "neutral_spread": self.neutral_spread}
+        return own | {"basis": self.basis.astype(np.float16)} | self.layers
+
+    def rounded(self) -> ExpressionRegressor:
+        """What an artefact of it gives back."""
+        return replace(self, **{name: array.astype(np.float32) for name, array in self.tensors.items()})
 
     def predict(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dfe_lib.face.layers import SWAP
 from dfe_lib.face.morphable import mirror_landmarks
 from dfe_lib.space import ICT53
 
@@ -75,7 +76,9 @@ class SymmetricNetwork(nn.Module):
         super().__init__()
         k, m, d = len(signs), pairs, ICT53.dimension
         self.register_buffer("signs", torch.tensor(signs))
-        self.register_buffer("swap", torch.tensor(np.argsort(ICT53.mirror_order)))
+        self.register_buffer("even", torch.tensor(np.flatnonzero(signs > 0)))
+        self.register_buffer("odd", torch.tensor(np.flatnonzero(signs < 0)))
+        self.register_buffer("swap", torch.tensor(SWAP))
         self.first = nn.Parameter(torch.randn(k, m) / k**0.5)
         self.same = nn.Parameter(torch.randn(m, m) / m**0.5)
         self.crossed = nn.Parameter(torch.randn(m, m) / m**0.5)
@@ -84,20 +87,17 @@ class SymmetricNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(d))
         self.dropout = nn.Dropout(dropout)
 
-    def layers(self) -> tuple[torch.Tensor, ...]:
-        """The full matrices: hidden_1 (k, 2m), bias_1, hidden_2 (2m, 2m), bias_2, output (2m, 53), bias (53,)."""
-        first = torch.cat([self.first, self.signs[:, None] * self.first], dim=1)
-        rows = [torch.cat([self.same, self.crossed], 1), torch.cat([self.crossed, self.same], 1)]
-        last = torch.cat([self.last, self.last[:, self.swap]])
-        bias = (self.bias + self.bias[self.swap]) / 2
-        return first, self.bias_1.repeat(2), torch.cat(rows), self.bias_2.repeat(2), last, bias
-
-    def hidden(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, 2m) activations of the second layer."""
-        first, bias_1, second, bias_2, _, _ = self.layers()
-        return torch.relu(self.dropout(torch.relu(x @ first + bias_1)) @ second + bias_2)
+    def hidden(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, m) activations of the second layer's two halves, of components (n, k)."""
+        even, odd = x[:, self.even] @ self.first[self.even], x[:, self.odd] @ self.first[self.odd]
+        own, image = (self.dropout(torch.relu(half + self.bias_1)) for half in (even + odd, even - odd))
+        total, apart = (
+            (own + image) @ (self.same + self.crossed),
+            (own - image) @ (self.same - self.crossed),
+        )
+        return torch.relu((total + apart) / 2 + self.bias_2), torch.relu((total - apart) / 2 + self.bias_2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(n, 53) ψ of components (n, k)."""
-        *_, last, bias = self.layers()
-        return self.dropout(self.hidden(x)) @ last + bias
+        own, image = (self.dropout(half) for half in self.hidden(x))
+        return own @ self.last + (image @ self.last)[:, self.swap] + (self.bias + self.bias[self.swap]) / 2

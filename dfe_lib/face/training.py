@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from dfe_lib.face.landmark_sets import MESH478, LandmarkSet
+from dfe_lib.face.layers import LOG_SD
 from dfe_lib.face.real_clips import real_clips, real_examples
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.renders import RenderConfig, Renders, subject_neutrals
@@ -107,14 +108,14 @@ def train_regressor(
     )
     shown = data.x @ basis
     linear = mirrored_ridge(shown, signs, data.psi, config.linear_penalty)
-    start = _linear_only(target, basis, linear, landmark_set)
+    start = _linear_only(target, basis, signs, linear, landmark_set)
     start = replace(start, neutral_spread=_neutral_spread(renders, points, start))
     kept = kept_apart(data.subject, config)
     network = SymmetricNetwork(signs, config.pairs, config.dropout)
     real_shown, real_psi = real_examples(real_clips(), start)
     fit_network(network, shown[~kept], data.psi[~kept], real_shown, real_psi, config, progress)
     layers = finished_layers(linear, network, shown[kept], data.psi[kept], config.network_share)
-    return replace(start, **layers)
+    return replace(start, **layers).rounded()
 
 
 def mirrored_ridge(x: np.ndarray, signs: np.ndarray, psi: np.ndarray, penalty: float) -> np.ndarray:
@@ -180,32 +181,37 @@ def finished_layers(
     ----------
     linear : (k, 53). network : trained. share : the network's. x, psi : (n, k) and (n, 53) of subjects kept apart.
     """
+    swap = network.swap
     with torch.no_grad():
-        first, bias_1, second, bias_2, last, bias = network.layers()
-        active = network.hidden(torch.tensor(x))
-        found = share * (active @ last + bias) + (1 - share) * torch.tensor(x @ linear)
-        still = network.hidden(torch.zeros(1, x.shape[1]))[0]
-        offset = share * (still @ last)
-        error = torch.tensor(psi) - (found - share * bias - offset)
+        own, image = network.hidden(torch.tensor(x))
+        found = share * network(torch.tensor(x)) + (1 - share) * torch.tensor(x @ linear)
+        offset = share * (network(torch.zeros(1, x.shape[1]))[0])
+        error = torch.tensor(psi) - (found - offset)
     # Gaussian likelihood of the errors, with a log sd that is linear in the last layer's units.
-    weights = torch.zeros(active.shape[1], psi.shape[1], requires_grad=True)
+    weights = torch.zeros(own.shape[1], psi.shape[1], requires_grad=True)
     constant = (error**2).mean(dim=0).sqrt().log().requires_grad_()
     optimizer = torch.optim.LBFGS([weights, constant], max_iter=60, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        log_sd = (active @ weights + constant).clamp(-6, 1)
-        loss = (log_sd + 0.5 * error**2 * torch.exp(-2 * log_sd)).mean() + 1e-3 * (weights**2).sum()
+        log_sd = own @ weights + (image @ weights)[:, swap] + (constant + constant[swap]) / 2
+        log_sd = log_sd.clamp(*LOG_SD)
+        loss = (log_sd + 0.5 * error**2 * torch.exp(-2 * log_sd)).mean() + 2e-3 * (weights**2).sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    layers = {
-        "linear": linear,
-        "linear_share": np.array([1 - share]),
-        **{"hidden_1": first, "bias_1": bias_1, "hidden_2": second, "bias_2": bias_2},
-        **{"output": share * last, "offset": offset, "log_sd": weights, "log_sd_0": constant},
-    }
+    with torch.no_grad():
+        bias = (network.bias + network.bias[swap]) / 2
+        layers = {
+            "signs": network.signs,
+            "linear": linear,
+            "linear_share": np.array([1 - share]),
+            **{"hidden_1": network.first, "bias_1": network.bias_1, "bias_2": network.bias_2},
+            "hidden_2": torch.cat([network.same, network.crossed], dim=1),
+            **{"output": share * network.last, "offset": offset - share * bias},
+            **{"log_sd": weights, "log_sd_0": (constant + constant[swap]) / 2},
+        }
     as_arrays = {k: t.detach().numpy() if isinstance(t, torch.Tensor) else t for k, t in layers.items()}
     return {k: np.ascontiguousarray(t, dtype=np.float32) for k, t in as_arrays.items()}
 
@@ -225,14 +231,15 @@ def ablation(
 
 
 def _linear_only(
-    target: np.ndarray, basis: np.ndarray, linear: np.ndarray, landmark_set: LandmarkSet
+    target: np.ndarray, basis: np.ndarray, signs: np.ndarray, linear: np.ndarray, landmark_set: LandmarkSet
 ) -> ExpressionRegressor:
     k, d = linear.shape
-    nothing = {"hidden_1": (k, 1), "bias_1": (1,), "hidden_2": (1, 1), "bias_2": (1,), "output": (1, d)}
+    nothing = {"hidden_1": (k, 1), "bias_1": (1,), "hidden_2": (1, 2), "bias_2": (1,), "output": (1, d)}
     nothing |= {"offset": (d,), "log_sd": (1, d), "log_sd_0": (d,), "neutral_spread": (d,)}
     return ExpressionRegressor(
         neutral=target.astype(np.float32),
         basis=basis,
+        signs=signs,
         linear=linear,
         linear_share=np.ones(1, np.float32),
         landmark_set=landmark_set,
