@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dfe_lib.analysis import autoencoders as mae
-from dfe_lib.analysis.autoencoders import models, patches, rows
+from dfe_lib.analysis.autoencoders import models, patches, pictures
 from dfe_lib.analysis.autoencoders.pictures import _cut, picture_frames
 from dfe_lib.analysis.autoencoders.pretraining import drawn_faces
 from dfe_lib.analysis.representations.sequence import Seen
@@ -59,17 +59,17 @@ def seen(time, name="a") -> Seen:
 
 
 def test_clips_take_frames_next_to_their_times():
-    chosen = rows.clip_rows(seen(np.arange(100) / 10), clips=2, length=4, step=0.2)
+    chosen = pictures.clip_rows(seen(np.arange(100) / 10), clips=2, length=4, step=0.2)
     assert np.diff(chosen[:4]).tolist() == [2, 2, 2] and np.diff(chosen[4:]).tolist() == [2, 2, 2]
     assert abs(chosen[0] + (99 - chosen[-1]) - 47) <= 2  # as much before the first as after the last
-    uneven = rows.clip_rows(seen([0, 0.1, 0.5, 0.56, 0.66]), clips=1, length=4, step=0.2)
+    uneven = pictures.clip_rows(seen([0, 0.1, 0.5, 0.56, 0.66]), clips=1, length=4, step=0.2)
     assert uneven.tolist() == [0, 1, 2, 4]  # at 0.03, 0.23, 0.43 and 0.63 s
 
 
 def test_a_short_recording_is_one_clip_and_a_single_frame_is_repeated():
-    short = rows.clip_rows(seen([0, 0.1, 0.2]), clips=1, length=5, step=0.2)
+    short = pictures.clip_rows(seen([0, 0.1, 0.2]), clips=1, length=5, step=0.2)
     assert short[0] == 0 and short[-1] == 2 and (np.diff(short) >= 0).all()
-    assert rows.clip_rows(seen([0.7]), clips=2, length=3, step=0.2).tolist() == [0] * 6
+    assert pictures.clip_rows(seen([0.7]), clips=2, length=3, step=0.2).tolist() == [0] * 6
 
 
 # models

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +21,9 @@ from safetensors import SafetensorError
 
 from dfe_lib.analysis.autoencoders.patches import n_patches, normalised
 from dfe_lib.errors import AssetError, ConfigError, choices
-from dfe_lib.paths import data_dir
 
 KINDS = {"image": ("vit_mae", "ViTMAEForPreTraining"), "video": ("videomae", "VideoMAEForPreTraining")}
 CLIP = 16  # frames that VideoMAE sees at once
-_RECIPE = 4  # goes up when pretraining changes in a way that its settings do not tell
 
 
 @dataclass(frozen=True)
@@ -147,35 +142,13 @@ def load_model(folder: str | Path, kind: str) -> Autoencoder:
         raise AssetError(f"{folder / 'config.json'} is no configuration of transformers ({error})") from error
     if found != model_type:
         raise ConfigError(f"{folder} holds a '{found}', but {class_name} ('{model_type}') is needed")
-    model = _from_folder(folder, class_name)
+    model = from_folder(folder, class_name)
     key = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for file in weights:
         with open(file, "rb") as stream:
             key.update(hashlib.file_digest(stream, "sha256").digest())
     note = f"pretrained weights from '{folder.name}'"
-    return _ready(model, kind, note, key.hexdigest(), {})
-
-
-def default_model(settings: Pretraining | None = None, progress: bool = True) -> Autoencoder:
-    """The small autoencoder of these settings: pretrained now, or taken from the cache where it was before.
-
-    Its people are simulated from a seed of their own, so none of them is in any fold of a cohort from another seed.
-    """
-    settings = settings or Pretraining()
-    folder = data_dir() / "derived" / f"mae-{settings.kind}-{_key(settings)[:12]}"
-    if not (folder / "card.json").is_file():
-        from dfe_lib.analysis.autoencoders.pretraining import pretrain
-
-        model, card = pretrain(settings, progress)
-        _write(folder, model, card)
-    card = json.loads((folder / "card.json").read_text())
-    note = (
-        f"small model, pretrained from scratch on drawn faces of {settings.people} simulated people, none of whom is "
-        "in any fold"
-    )
-    model = _from_folder(folder, KINDS[settings.kind][1])
-    model = _placed(model) if settings.kind == "video" else model
-    return _ready(model, settings.kind, note, _key(settings), card)
+    return ready(model, kind, note, key.hexdigest(), {})
 
 
 def blank_model(settings: Pretraining) -> Any:
@@ -204,7 +177,7 @@ def blank_model(settings: Pretraining) -> Any:
         return model
     # The layer norm after the encoder belongs to pretraining; the default of transformers is that of a classifier.
     clip = {"num_frames": CLIP, "tubelet_size": 2, "use_mean_pooling": False}
-    return _placed(transformers.VideoMAEForPreTraining(transformers.VideoMAEConfig(**common, **clip)))
+    return placed(transformers.VideoMAEForPreTraining(transformers.VideoMAEConfig(**common, **clip)))
 
 
 def _waves(places: list[Any], widths: list[int]) -> Any:
@@ -226,7 +199,7 @@ def _places(side: int, width: int) -> Any:
     return torch.cat([torch.zeros(1, width), _waves([column, row], [width // 2] * 2)])[None]
 
 
-def _placed(model: Any) -> Any:
+def placed(model: Any) -> Any:
     """A small video model with waves of column, row and time instead of one wave along all patches.
 
     VideoMAE numbers the patches of all frames through; a model has to find out from that what lies above what, for
@@ -248,7 +221,7 @@ def _placed(model: Any) -> Any:
     return model
 
 
-def _ready(model: Any, kind: str, note: str, key: str, card: dict) -> Autoencoder:
+def ready(model: Any, kind: str, note: str, key: str, card: dict) -> Autoencoder:
     import torch
 
     if kind == "image":
@@ -259,13 +232,13 @@ def _ready(model: Any, kind: str, note: str, key: str, card: dict) -> Autoencode
     return Autoencoder(kind, int(model.config.image_size), int(frames), model, note, key, card)
 
 
-def _from_folder(folder: Path, class_name: str) -> Any:
+def from_folder(folder: Path, class_name: str) -> Any:
     import transformers
 
     loader = getattr(transformers, class_name).from_pretrained
     only_here = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False}
     try:
-        with _quiet():
+        with quiet():
             model, info = loader(folder, **only_here, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise AssetError(f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})") from error
@@ -276,7 +249,7 @@ def _from_folder(folder: Path, class_name: str) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the progress bars of transformers: reading a file is no long work."""
     from transformers.utils import logging
 
@@ -287,21 +260,3 @@ def _quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def _key(settings: Pretraining) -> str:
-    return hashlib.sha256(json.dumps([_RECIPE, asdict(settings)], sort_keys=True).encode()).hexdigest()
-
-
-def _write(folder: Path, model: Any, card: dict) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        with _quiet():
-            model.save_pretrained(staged)
-        (staged / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(staged, folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)

@@ -12,12 +12,14 @@ import pandas as pd
 from PIL import Image
 
 from dfe_lib import frames
+from dfe_lib.analysis.representations.sequence import Seen
 from dfe_lib.data.cohort import Cohort
 from dfe_lib.errors import InputError, choices
 from dfe_lib.face import video
 from dfe_lib.face.portrait import CENTRE_MM, SIDE_MM, portraits
 
 _POSE = ["pose_pitch", "pose_yaw", "pose_roll"]
+STEP = 0.2  # seconds between frames of a clip: 16 of them span a display
 
 
 class Pictures(Protocol):
@@ -123,3 +125,25 @@ def _cut(rgb: np.ndarray, scale: float, x: float, y: float, size: int) -> np.nda
     picture = Image.fromarray(np.ascontiguousarray(rgb))
     box = (round(x - half), round(y - half), round(x + half), round(y + half))
     return np.asarray(picture.crop(box).resize((size, size), Image.Resampling.BOX), dtype=np.uint8)
+
+
+def clip_rows(seen: Seen, clips: int, length: int, step: float = STEP) -> np.ndarray:
+    """Rows of ``clips`` clips of ``length`` frames in each recording, (r · clips · length,).
+
+    Clips are evenly spread, each frame is the seen one next to its time; in a recording that is shorter than a clip the
+    clip is as long as the recording.
+    """
+    out = []
+    for first, count in zip(seen.starts, seen.count, strict=True):
+        time = seen.time[first : first + count]
+        span = min(step * (length - 1), time[-1] - time[0])
+        start = time[0] + (time[-1] - time[0] - span) * (np.arange(clips) + 0.5) / clips
+        wanted = (start[:, None] + np.linspace(0, span, length)).ravel()
+        after = (
+            np.clip(np.searchsorted(time, wanted), 1, max(count - 1, 1))
+            if count > 1
+            else np.zeros(len(wanted), int)
+        )
+        before = np.maximum(after - 1, 0)
+        out.append(first + np.where(wanted - time[before] <= time[after] - wanted, before, after))
+    return np.concatenate(out)

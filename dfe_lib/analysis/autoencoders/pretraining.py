@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from dfe_lib.analysis.autoencoders.models import Pretraining, blank_model
 from dfe_lib.analysis.autoencoders.patches import hide, normalised
-from dfe_lib.analysis.autoencoders.pictures import Rendered, picture_frames
-from dfe_lib.analysis.autoencoders.rows import clip_rows
+from dfe_lib.analysis.autoencoders.pictures import Rendered, clip_rows, picture_frames
 from dfe_lib.analysis.representations.sequence import Seen
 from dfe_lib.data.simulation import CohortConfig, simulate_cohort
 from dfe_lib.space import ICT53

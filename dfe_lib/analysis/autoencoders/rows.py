@@ -10,8 +10,9 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
-from dfe_lib.analysis.autoencoders.models import Autoencoder, Pretraining, default_model, load_model
-from dfe_lib.analysis.autoencoders.pictures import Pictures, Rendered, picture_frames
+from dfe_lib.analysis.autoencoders.models import Autoencoder, Pretraining, load_model
+from dfe_lib.analysis.autoencoders.pictures import Pictures, Rendered, clip_rows, picture_frames
+from dfe_lib.analysis.autoencoders.small import default_model
 from dfe_lib.analysis.representations.base import Table
 from dfe_lib.analysis.representations.sequence import Seen
 from dfe_lib.data.cohort import Cohort
@@ -23,29 +24,6 @@ MAE_IMAGE = "MAE image mean+sd"
 MAE_VIDEO = "MAE video mean"
 FRAMES = 24  # of a recording, evenly spread, for the image model
 CLIPS = 2  # of a recording, evenly spread, for the video model
-STEP = 0.2  # seconds between frames of a clip: 16 of them span a display
-
-
-def clip_rows(seen: Seen, clips: int, length: int, step: float = STEP) -> np.ndarray:
-    """Rows of ``clips`` clips of ``length`` frames in each recording, (r · clips · length,).
-
-    Clips are evenly spread, each frame is the seen one next to its time; in a recording that is shorter than a clip the
-    clip is as long as the recording.
-    """
-    out = []
-    for first, count in zip(seen.starts, seen.count, strict=True):
-        time = seen.time[first : first + count]
-        span = min(step * (length - 1), time[-1] - time[0])
-        start = time[0] + (time[-1] - time[0] - span) * (np.arange(clips) + 0.5) / clips
-        wanted = (start[:, None] + np.linspace(0, span, length)).ravel()
-        after = (
-            np.clip(np.searchsorted(time, wanted), 1, max(count - 1, 1))
-            if count > 1
-            else np.zeros(len(wanted), int)
-        )
-        before = np.maximum(after - 1, 0)
-        out.append(first + np.where(wanted - time[before] <= time[after] - wanted, before, after))
-    return np.concatenate(out)
 
 
 def mae_rows(
