@@ -5,7 +5,8 @@ import json
 import pytest
 
 from dfe_lib import results
-from dfe_lib.runner import report, run
+from dfe_lib.report import page
+from dfe_lib.runner import run
 from dfe_lib.runner.execute import execute, kernel
 from dfe_lib.runner.notebook import discover
 
@@ -58,12 +59,11 @@ def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
 
 
 def test_the_report_shows_every_notebook(finished):
-    page = report.write(finished.folder)
-    text = page.read_text()
+    text = page.write(finished.folder).read_text()
     for name in discover():
-        assert f'id="{name}"' in text and (page.parent / f"{name}.html").is_file()
+        assert f'id="{name}"' in text and (finished.folder / "notebooks" / f"{name}.html").is_file()
         for figure in metrics(finished.folder, name)["figures"]:
-            assert f"../{name}/{figure}" in text
+            assert f'href="{name}/{figure}"' in text
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from dfe_lib import results
 from dfe_lib.errors import ConfigError, InputError, RunError
+from dfe_lib.report import page
 from dfe_lib.runner import compare, report, run
 from dfe_lib.runner import notebook as notebooks
 from dfe_lib.runner.execute import execute, kernel, recover, verify
@@ -125,9 +126,9 @@ def test_a_walk_runs_then_rests_then_reruns_only_what_changed(walk):
     assert "staging" not in executed and str(walk) not in executed
     assert not [p for p in summary.folder.iterdir() if p.name.startswith(".")]
 
-    page = report.write(summary.folder).read_text()
-    assert "Title of 02_apart" in page and "../02_apart/f.png" in page and "one number" in page
-    assert (summary.folder / "report" / "02_apart.html").is_file()
+    shown = page.write(summary.folder).read_text()
+    assert "Title of 02_apart" in shown and "02_apart/f.png" in shown and "one number" in shown
+    assert (summary.folder / "notebooks" / "02_apart.html").is_file()
 
     summary, said = go(walk)
     assert summary.skipped == list(WALK) and said.count("up to date") == 3, said

@@ -65,7 +65,7 @@ def reproduce(
         counts += f", {len(summary.failed)} failed, {len(summary.blocked)} not run"
     print(counts)
     print(
-        f"results: {short(summary.folder)} (report: {short(summary.folder / 'report' / 'index.html')})",
+        f"results: {short(summary.folder)} (report: {short(summary.folder / 'index.html')})",
         flush=True,
     )
     if not summary.ok:
