@@ -72,10 +72,10 @@ def seen_of(recordings: str, time=None, detected=None, psi=None) -> Seen:
 def test_frames_are_sorted_by_recording_and_those_without_a_face_left_out():
     psi = np.arange(6)[:, None] * np.ones(53)
     seen = seen_of("bbaaab", time=[0, 0.1, 0, 0.1, 0.2, 0.2], detected=[1, 1, 1, 0, 1, 1], psi=psi)
-    assert seen.names.tolist() == ["a", "b"] and seen.psi[:, 0].tolist() == [2, 4, 0, 1, 5]
+    assert seen.names.tolist() == ["a", "b"] and seen.values[:, 0].tolist() == [2, 4, 0, 1, 5]
     assert seen.starts.tolist() == [0, 2] and seen.group.tolist() == [0, 0, 1, 1, 1]
     np.testing.assert_allclose(seen.whole, [[3, 0.3, 2 / 3], [3, 0.3, 1]])
-    np.testing.assert_allclose(seen.mean_sd(seen.psi)[:, [0, 53]], [[3, 1], [2, np.std([0, 1, 5])]])
+    np.testing.assert_allclose(seen.mean_sd(seen.values)[:, [0, 53]], [[3, 1], [2, np.std([0, 1, 5])]])
 
 
 def test_a_long_gap_breaks_a_sequence_and_a_short_one_does_not():
@@ -94,7 +94,7 @@ def test_spread_keeps_all_of_a_short_recording_and_thins_a_long_one_evenly():
 def test_a_recording_without_a_face_or_without_psi_is_named():
     with pytest.raises(InputError, match="no face was found in recording 'b'"):
         seen_of("ab", detected=[1, 0])
-    with pytest.raises(InputError, match="'b' has frames with a face but without ψ"):
+    with pytest.raises(InputError, match="'b' has frames with a face but without browDown_L …"):
         seen_of("ab", psi=np.array([[0.0] * 53, [np.nan] * 53]))
 
 
@@ -175,7 +175,7 @@ def test_components_equal_those_of_the_frames():
     moments = Moments()
     moments.add(seen)
     ours = ComponentStatistics(pd.Index(["a", "b"]), moments, ICT53, explained=0.9).vectors(np.array([0, 1]))
-    white = seen.psi.astype(np.float64) @ ICT53.whitener
+    white = seen.values.astype(np.float64) @ ICT53.whitener
     model = PCA(0.9, svd_solver="full").fit(white)
     z = model.transform(white)
     k = z.shape[1]

@@ -39,7 +39,8 @@ def in_worlds(
     Parameters
     ----------
     columns : label, or labels, of the task.
-    rows : names of representations that learn nothing on the cohort; those that are not made here are left out.
+    rows : names of representations that learn nothing on the cohort, beside the bag of tokens; those that are not
+        made here are left out.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def in_worlds(
     for world, cohort in worlds(config, seed).items():
         about = cohort.recordings.set_index("recording")
         made = describe(cohort, tokenizer, codings={})
-        features = {name: made[name] for name in rows if name in made}
+        features = {name: made[name] for name in (DFE_BAG, *rows) if name in made}
         table = evaluate(features, about[columns], about["subject"], task, seed, reference=DFE_BAG).table
         table.insert(0, "world", world)
         parts.append(table)

@@ -11,6 +11,8 @@ import pandas as pd
 from dfe_lib import frames
 from dfe_lib.errors import InputError
 
+PSI, UNITS = "psi", "aus"  # what frame tables of a cohort hold: ψ, or action units alone
+
 
 class Cohort:
     """Recordings with labels, and their frames: all at once, or a few recordings at a time.
@@ -27,6 +29,7 @@ class Cohort:
     people : one row per subject (simulated cohorts: ``subject``, ``identity_0`` … and ``skin``), or None.
     events : true displays (simulated cohorts: ``recording, display, onset_s, apex_s, offset_s, amplitude``), a
         function that makes that table when it is first asked for, or None.
+    holds : ``"psi"``: frames have ψ, and every representation can be had; ``"aus"``: they have action units alone.
 
     Examples
     --------
@@ -42,8 +45,9 @@ class Cohort:
         recordings: pd.DataFrame,
         people: pd.DataFrame | None = None,
         events: pd.DataFrame | Callable[[], pd.DataFrame] | None = None,
+        holds: str = PSI,
     ):
-        self.recordings, self.people = recordings, people
+        self.recordings, self.people, self.holds = recordings, people, holds
         self._frames, self._events = frames, events
 
     @cached_property

@@ -92,13 +92,7 @@ def open_cohort(
         found = cohort_of(ALSO_CALLED.get(dataset, dataset), task)
     except AssetError as error:
         return TaskCohort(None, dataset, "gated", _absent(dataset, str(error)))
-    if found.kind != "psi":
-        why = (
-            f"{dataset} is here with action units alone; tokens need ψ, from video or from landmarks. If it has "
-            f"any, `{found.dataset.command()}` makes it"
-        )
-        return TaskCohort(None, dataset, found.source, _absent(dataset, why))
-    cohort, lost = _with_faces(Cohort(found.chunks, found.recordings))
+    cohort, lost = _with_faces(Cohort(found.chunks, found.recordings, holds=found.holds))
     split = cohort.recordings.set_index("recording")["split"].astype(str)
     official = split if set(split) <= _SPLITS and "test" in set(split) else None
     has_video = "video" in found.dataset.feeds
@@ -127,7 +121,8 @@ def _with_faces(cohort: Cohort) -> tuple[Cohort, tuple[str, ...]]:
             if len(part):
                 yield part.reset_index(drop=True)
 
-    return Cohort(walk, cohort.recordings[has].reset_index(drop=True), cohort.people, cohort.events), lost
+    kept_rows = cohort.recordings[has].reset_index(drop=True)
+    return Cohort(walk, kept_rows, cohort.people, cohort.events, cohort.holds), lost
 
 
 def _lost(lost: tuple[str, ...]) -> str:

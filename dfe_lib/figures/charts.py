@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from dfe_lib import frames
+from dfe_lib.data.datasets.columns import units
 from dfe_lib.errors import InputError, choices
 from dfe_lib.figures.style import QUALITATIVE, axes, colour, marker
 
@@ -24,27 +25,31 @@ def plot_psi_over_time(
 
     Parameters
     ----------
-    table : frame table of one recording with ``psi_`` columns.
-    names : coefficients to draw; by default the ``count`` that vary most.
+    table : frame table of one recording with ``psi_`` columns; or, without any, with intensities of action units.
+    names : coefficients (or units) to draw; by default the ``count`` that vary most.
 
     Raises
     ------
-    InputError : no ψ, several recordings, or an unknown coefficient.
+    InputError : no ψ and no action units, several recordings, or an unknown coefficient.
     """
-    frames.check(table, ["psi_"])
+    detected = units(table)
+    prefix = "" if detected and not any(c.startswith("psi_") for c in table.columns) else "psi_"
+    have = detected if not prefix else [c.removeprefix(prefix) for c in table.columns if c.startswith(prefix)]
+    frames.check(table, ["psi_"] if prefix else have)
     _one_recording(table)
-    have = [c.removeprefix("psi_") for c in table.columns if c.startswith("psi_")]
     if names is None:
-        spread = table[[f"psi_{n}" for n in have]].std().fillna(0).to_numpy()
+        spread = table[[f"{prefix}{n}" for n in have]].std().fillna(0).to_numpy()
         names = [have[i] for i in np.argsort(-spread, kind="stable")[:count]]
     for name in names:
         if name not in have:
             raise InputError(f"the table has no such coefficient: {choices(name, have)}")
     ax = axes(ax)
     for i, name in enumerate(names):
-        ax.plot(table["time_s"], table[f"psi_{name}"], label=name, color=QUALITATIVE[i % len(QUALITATIVE)])
+        ax.plot(
+            table["time_s"], table[f"{prefix}{name}"], label=name, color=QUALITATIVE[i % len(QUALITATIVE)]
+        )
     ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
-    ax.set(xlabel="time (s)", ylabel="coefficient (0 neutral, 1 full)")
+    ax.set(xlabel="time (s)", ylabel="coefficient (0 neutral, 1 full)" if prefix else "intensity (0–5)")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 

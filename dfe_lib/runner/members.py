@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dfe_lib.errors import AssetError, ConfigError, DFEError
+from dfe_lib.errors import ConfigError, DFEError
 from dfe_lib.paths import NOTEBOOKS, PROFILES
 from dfe_lib.runner import run
 from dfe_lib.runner.notebook import Profile, discover, load_profile, members, select
@@ -88,14 +88,7 @@ def at_hand(member: Profile) -> dict[str, str]:
 
     dataset = open_dataset(member.dataset)
     if member.task in TASKS:
-        if cohort_of(dataset, member.task).kind != "psi":
-            made = dataset.feeds & {"video", "pictures", "landmarks68", "landmarks68_2d"}
-            how = (
-                f"`{dataset.command()}` makes it"
-                if made
-                else "it can be had neither from video nor from landmarks"
-            )
-            raise AssetError(f"{dataset.name} is here with action units alone, and tokens need ψ: {how}")
+        cohort_of(dataset, member.task)  # says what is missing, and the command
     else:
         for recording in dataset.recordings["recording"]:
             if not dataset.has_psi(recording):

@@ -292,7 +292,7 @@ def test_cohort_of_video_needs_extracted_frames(made, cache):
         datasets.cohort_of("stressid", "stress", root)
     extracted(cache / "derived" / "stressid" / "frames", expected)
     cohort = datasets.cohort_of("stressid", "stress", root)
-    assert cohort.kind == "psi" and cohort.labels == ("stressed",) and cohort.source == "gated"
+    assert cohort.holds == "psi" and cohort.labels == ("stressed",) and cohort.source == "gated"
     assert "f1k9_Relax" not in set(cohort.recordings["recording"])  # no self-rating
     assert set(cohort.frames["recording"]) == set(cohort.recordings["recording"])
     assert cohort.frames.attrs["access"] == "agreement"
@@ -302,15 +302,20 @@ def test_cohort_of_video_needs_extracted_frames(made, cache):
 def test_cohort_of_units_alone(made):
     root, _ = made("e-daic")
     cohort = datasets.cohort_of("e-daic", "depression", root)
-    assert cohort.kind == "aus" and cohort.labels == ("phq", "depressed")
+    assert cohort.holds == "aus" and cohort.labels == ("phq", "depressed")
+    assert cohort.says.endswith("FACS rows only: this set holds action units, no video or landmarks")
     assert "AU12" in cohort.frames and not any(c.startswith("psi_") for c in cohort.frames)
     assert [r for r, _ in cohort.each()] == list(cohort.recordings["recording"])
 
 
-def test_cohort_leaves_landmarks_out(made):
-    root, _ = made("daic-woz")
+def test_cohort_of_landmarks_asks_for_their_expression_first(made, cache):
+    """Action units alone would make half a table of a set that can have a whole one."""
+    root, expected = made("daic-woz")
+    with pytest.raises(AssetError, match="dfe data extract daic-woz"):
+        datasets.cohort_of("daic-woz", "depression", root)
+    extracted(cache / "derived" / "daic-woz" / "frames", expected)
     cohort = datasets.cohort_of("daic-woz", "depression", root)
-    assert POINTS not in cohort.frames and POINTS in next(t for _, t in cohort.each())
+    assert cohort.holds == "psi"
     assert "300" not in set(cohort.recordings["recording"])  # the test set has no scores
 
 

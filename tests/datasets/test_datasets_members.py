@@ -60,6 +60,20 @@ def member(folder, name, task="depression", values="{dataset: %s}"):
     (folder / "profiles" / "paper" / f"{task}-{name}.yaml").write_text(text)
 
 
+def test_what_has_landmarks_is_extracted_first(walk, tmp_path):
+    """A set of action units alone runs as it is; one that can have ψ is not run without it."""
+    made = {name: tmp_path / "cache" / name for name in ("e-daic", "daic-woz")}
+    for name, make in (("e-daic", trees.e_daic), ("daic-woz", trees.daic_woz)):
+        made[name].mkdir(parents=True)
+        recordings = make(made[name])
+    out, _ = go(walk)
+    assert list(out.ran) == ["paper/depression-e-daic"]
+    assert "`dfe data extract daic-woz`" in out.left_out["paper/depression-daic-woz"]
+    with_psi(tmp_path / "cache", "daic-woz", recordings)
+    out, said = go(walk)
+    assert set(out.ran) == {"paper/depression-e-daic", "paper/depression-daic-woz"} and "2 of 2" in said
+
+
 def with_psi(cache, name, recordings):
     for recording in recordings:
         table = frames.frame_table(recording, np.arange(3) / 10, np.ones(3, bool), attrs=ICT53.attrs())
@@ -78,10 +92,7 @@ def go(walk, **options):
 def test_what_is_there_runs_and_the_rest_is_named(walk, tmp_path):
     place = tmp_path / "cache" / "e-daic"
     place.mkdir(parents=True)
-    made = trees.e_daic(place)
-    out, said = go(walk)
-    assert "with action units alone" in out.left_out["paper/depression-e-daic"]
-    with_psi(tmp_path / "cache", "e-daic", made)
+    trees.e_daic(place)
     out, said = go(walk)
     assert (
         out.ok

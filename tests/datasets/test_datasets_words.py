@@ -236,7 +236,7 @@ def test_psi_from_landmarks(name, column, tmp_path, monkeypatch):
     table = dataset.psi(expected[0])
     assert table.attrs["dataset"] == name and is_gated(table.attrs) and column not in table
     assert np.isnan(frames.psi(table)[~table["detected"]]).all()
-    assert cohort_of(name, "depression", root).kind == "psi"
+    assert cohort_of(name, "depression", root).holds == "psi"
 
 
 def test_import_of_a_file_in_a_gated_folder_says_so(cache):

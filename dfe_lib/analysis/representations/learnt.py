@@ -149,7 +149,7 @@ class Moments:
         self._names, self._frames, self._mean, self._cov = [], [], [], []
 
     def add(self, seen: Seen) -> None:
-        x = seen.psi.astype(np.float64)
+        x = seen.values.astype(np.float64)
         for name, first, count in zip(seen.names, seen.starts, seen.count, strict=True):
             own = x[first : first + count]
             mean = own.mean(axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +23,7 @@ class Seen:
     ----------
     names : (r,) recordings, sorted.
     starts : (r,) first row of each; rows of one recording are neighbours, in the order of time.
-    psi : (m, d) float32.
+    values : (m, d) float32: ψ, or intensities of action units.
     time : (m,) float64, seconds.
     step : (r,) float64, seconds from frame to frame: the median over all frames, seen or not.
     whole : (r, 3) float64: frames, seconds, and share of frames with a face, of each recording.
@@ -31,22 +32,32 @@ class Seen:
 
     names: np.ndarray
     starts: np.ndarray
-    psi: np.ndarray
+    values: np.ndarray
     time: np.ndarray
     step: np.ndarray
     whole: np.ndarray
     table: pd.DataFrame
 
     @classmethod
-    def of(cls, table: pd.DataFrame, coefficients: tuple[str, ...]) -> Seen:
+    def of(
+        cls,
+        table: pd.DataFrame,
+        names: Sequence[str],
+        read: Callable[[pd.DataFrame, Sequence[str]], np.ndarray] = frames.psi,
+    ) -> Seen:
         """From a frame table of whole recordings.
+
+        Parameters
+        ----------
+        names : of the d values: coefficients, or action units.
+        read : takes them from a frame table.
 
         Raises
         ------
-        InputError : a recording without a detected face, by name; or one whose ψ is not finite where a face is.
+        InputError : a recording without a detected face, by name; or one whose values are not finite where a face is.
         """
-        group, names = pd.factorize(table["recording"], sort=True)
-        names = names.to_numpy(dtype=object)
+        group, who = pd.factorize(table["recording"], sort=True)
+        who = who.to_numpy(dtype=object)
         order = np.argsort(group, kind="stable")
         if (np.diff(order) != 1).any():
             table, group = table.iloc[order], group[order]
@@ -57,29 +68,29 @@ class Seen:
             [np.median(np.diff(time[a : a + k])) if k > 1 else 0.0 for a, k in zip(first, n, strict=True)]
         )
         seconds = time[first + n - 1] - time[first] + step
-        count = np.bincount(group[found], minlength=len(names))
+        count = np.bincount(group[found], minlength=len(who))
         if (count == 0).any():
-            empty = names[count == 0]
+            empty = who[count == 0]
             raise InputError(
                 f"no face was found in recording '{empty[0]}' ({len(empty)} such); leave such recordings out of "
                 "the cohort, and say how many they are"
             )
         if not found.all():
             table = table[found]
-        psi = frames.psi(table, coefficients)
-        bad = ~np.isfinite(psi).all(axis=1)
+        values = read(table, names)
+        bad = ~np.isfinite(values).all(axis=1)
         if bad.any():
             raise InputError(
-                f"recording '{table['recording'].iloc[int(np.argmax(bad))]}' has frames with a face but without ψ "
-                f"({bad.sum()} such frames); run `dfe extract` again, or set detected to False there"
+                f"recording '{table['recording'].iloc[int(np.argmax(bad))]}' has frames with a face but without "
+                f"{names[0]} … {names[-1]} ({bad.sum()} such frames); measure it again, or set detected to False there"
             )
         whole = np.column_stack([n, seconds, count / n]).astype(np.float64)
-        return cls(names, np.cumsum(count) - count, psi, time[found], step, whole, table)
+        return cls(who, np.cumsum(count) - count, values, time[found], step, whole, table)
 
     @cached_property
     def count(self) -> np.ndarray:
         """(r,) frames with a face."""
-        return np.diff(np.append(self.starts, len(self.psi)))
+        return np.diff(np.append(self.starts, len(self.values)))
 
     @cached_property
     def group(self) -> np.ndarray:

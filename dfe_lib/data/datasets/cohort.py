@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from dfe_lib.data.cohort import PSI, UNITS
 from dfe_lib.data.datasets.base import TASKS, Dataset
-from dfe_lib.data.datasets.columns import POINTS, POINTS_2D
 from dfe_lib.errors import ConfigError, InputError, choices
+
+FACS_ONLY = "FACS rows only: this set holds action units, no video or landmarks"
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,14 @@ class DatasetCohort:
     dataset : what is read from.
     recordings : ``recording, subject, dataset, split`` and labels; rows without any label of the task are left out.
     labels : label columns of the task that the set has.
-    kind : what the frame tables hold: ``"psi"``, or ``"aus"`` where ψ was not made (then only FACS rows can be had).
+    holds : what the frame tables hold: ``"psi"``, or ``"aus"`` in sets of which ψ cannot be made.
     people, events : None: what only a simulated cohort knows.
     """
 
     dataset: Dataset
     recordings: pd.DataFrame
     labels: tuple[str, ...]
-    kind: str
+    holds: str
     people: None = None
     events: None = None
 
@@ -42,13 +44,14 @@ class DatasetCohort:
     def says(self) -> str:
         """The sentence for :meth:`dfe_lib.results.Record.data`."""
         extent = f"{len(self.recordings)} recordings of {self.recordings['subject'].nunique()} subjects"
-        return f"{self.dataset.name}: {extent} with {', '.join(self.labels)}; frames hold {self.kind}"
+        says = f"{self.dataset.name}: {extent} with {', '.join(self.labels)}"
+        return says if self.holds == PSI else f"{says}. {FACS_ONLY}"
 
     def each(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Recordings and their frame tables, one at a time; see :meth:`Dataset.each` for what cannot be read."""
         for recording in self.recordings["recording"]:
             try:
-                read = self.dataset.psi if self.kind == "psi" else self.dataset.frames
+                read = self.dataset.psi if self.holds == PSI else self.dataset.frames
                 table = read(recording)
             except (InputError, OSError) as error:
                 self.dataset.skip(recording, InputError(str(error)))
@@ -58,8 +61,7 @@ class DatasetCohort:
 
     def chunks(self) -> Iterator[pd.DataFrame]:
         """Frame tables of one recording each, as :meth:`dfe_lib.data.cohort.Cohort.chunks` gives them."""
-        for _, table in self.each():
-            yield table.drop(columns=[POINTS, POINTS_2D, "landmarks"], errors="ignore")
+        yield from (table for _, table in self.each())
 
     @property
     def frames(self) -> pd.DataFrame:
@@ -85,8 +87,8 @@ def cohort_of(
     """The cohort of a task on a data set.
 
     ψ is used where every recording has its extracted table (``dfe data extract NAME`` makes them, into
-    ``DFE_DATA_DIR/derived/<name>/frames``, or ``frames_path``); otherwise what the set itself holds: with action units
-    alone only FACS rows can be had.
+    ``DFE_DATA_DIR/derived/<name>/frames``, or ``frames_path``). A set that holds action units and neither pictures nor
+    landmarks gives those: then only FACS rows can be had.
 
     Parameters
     ----------
@@ -98,12 +100,12 @@ def cohort_of(
     ------
     ConfigError : an unknown task or data set.
     InputError : the set has no label for the task.
-    AssetError : the set is not at hand, or holds video only and ψ was not extracted; the message has the command.
+    AssetError : the set is not at hand, or its ψ was not extracted yet; the message has the command.
 
     Examples
     --------
-    >>> cohort = cohort_of("daic-woz", "depression")                  # doctest: +SKIP
-    >>> cohort.labels, cohort.kind                                     # doctest: +SKIP
+    >>> cohort = cohort_of("e-daic", "depression")                    # doctest: +SKIP
+    >>> cohort.labels, cohort.holds                                    # doctest: +SKIP
     (('phq', 'depressed'), 'aus')
     """
     if task not in TASKS:
@@ -121,13 +123,13 @@ def cohort_of(
     kept.attrs = dict(table.attrs)
     if not len(kept):
         raise InputError(f"no recording of {dataset.name} has {', '.join(labels)}")
-    return DatasetCohort(dataset, kept, labels, _kind(dataset, list(kept["recording"])))
+    return DatasetCohort(dataset, kept, labels, _holds(dataset, list(kept["recording"])))
 
 
-def _kind(dataset: Dataset, recordings: list[str]) -> str:
+def _holds(dataset: Dataset, recordings: list[str]) -> str:
     lacking = [name for name in recordings if not dataset.has_psi(name)]
     if not lacking:
-        return "psi"
-    if "aus" not in dataset.feeds:
+        return PSI
+    if dataset.feeds != {"aus"}:
         dataset.psi(lacking[0])  # says what is missing, and the command
-    return "aus"
+    return UNITS

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from dfe_lib.data.adapters.au_frames import ActionUnitFrames
+from dfe_lib.data.cohort import Cohort
 from dfe_lib.errors import InputError
 
 N_POINTS = 68
@@ -56,3 +59,32 @@ def with_units(aus: ActionUnitFrames) -> pd.DataFrame:
 def units(table: pd.DataFrame) -> list[str]:
     """Names of the action units with an intensity in a frame table, e.g. ``AU12``."""
     return [c for c in table.columns if c.startswith("AU") and c[2:].isdigit()]
+
+
+def units_of(cohort: Cohort) -> list[str]:
+    """Names of the action units with an intensity in a cohort, by its first recording.
+
+    Raises
+    ------
+    InputError : none; presences alone are not enough.
+    """
+    found = units(next(iter(cohort.chunks())))
+    if not found:
+        raise InputError("the frames hold no intensity of any action unit (AU12 and the like, 0–5)")
+    return found
+
+
+def intensities(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """(n, k) float32 intensities 0–5 of the named units; NaN where not detected.
+
+    Raises
+    ------
+    InputError : a unit that the table lacks.
+    """
+    lacking = [name for name in names if name not in table.columns]
+    if lacking:
+        raise InputError(
+            f"recording '{table['recording'].iloc[0]}' has no intensity of {', '.join(lacking)}, which others have; "
+            "all recordings of a cohort need the same action units"
+        )
+    return table[list(names)].to_numpy(dtype=np.float32)
