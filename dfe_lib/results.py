@@ -6,7 +6,7 @@ A notebook opens a :class:`Record` in its first code cell, fills it as it goes a
     record.data("embedded", "recorded landmark tracks of three clips")
     record.metric("rms_mm", 0.1234567)      # written as 0.123457
     record.table("coverage", frame)         # coverage.csv
-    record.figure("coverage", fig)          # coverage.png, and shown
+    record.figure("coverage", fig, "Share of frames within τ (mm), n = 500.")  # .png, .pdf, .md; and shown
     tokenizer.save(record.path("tokenizer"))
     record.close()                          # metrics.json
 
@@ -165,24 +165,17 @@ class Record:
         write_atomically(path, text.encode())
         return path
 
-    def figure(self, name: str, fig: matplotlib.figure.Figure, show: bool = True) -> Path:
-        """Write a matplotlib figure as ``<name>.png`` (150 dpi), show it once, and close it."""
-        import io
+    def figure(self, name: str, fig: matplotlib.figure.Figure, caption: str) -> Path:
+        """Write a figure as ``<name>.png``, ``<name>.pdf`` and ``<name>.md`` (the caption), show it once, close it.
 
-        import matplotlib.pyplot as plt
+        Parameters
+        ----------
+        caption : one to three sentences of Markdown: what is shown, in which units, and n, taken from the data.
+        """
+        from dfe_lib.figures import files  # imports matplotlib
 
-        if not hasattr(fig, "savefig"):
-            fig = getattr(fig, "figure", fig)  # an Axes or a seaborn grid was given
-        if not hasattr(fig, "savefig"):
-            raise InputError(f"figure '{name}' must be a matplotlib figure, but got {type(fig).__name__}")
-        path = self._register("figures", _bare(name) + ".png")
-        buffer = io.BytesIO()
-        # The version of matplotlib inside the file would make equal pictures differ.
-        fig.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
-        write_atomically(path, buffer.getvalue())
-        if show:
-            display(fig)
-        plt.close(fig)
+        path = files.save(fig, self._register("figures", _bare(name) + ".png").with_suffix(""), caption)
+        display(fig if hasattr(fig, "savefig") else fig.figure)
         return path
 
     def path(self, name: str) -> Path:
@@ -346,4 +339,4 @@ def _plain(name: str, value: Any) -> float | int | str | bool | None:
 
 def _bare(name: str) -> str:
     """A table's or figure's name without the suffix that is added anyway."""
-    return re.sub(r"\.(csv|png)$", "", name)
+    return re.sub(r"\.(csv|png|pdf|md)$", "", name)

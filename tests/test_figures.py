@@ -13,7 +13,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 
 from dfe_lib.errors import InputError
-from dfe_lib.figures import charts, faces, sheets, style
+from dfe_lib.figures import charts, extraction, faces, sheets, style
 from dfe_lib.figures.naming import WORDS, describe, template_names
 from dfe_lib.frames import frame_table, with_psi
 from dfe_lib.space import ICT53
@@ -151,7 +151,7 @@ def test_gallery_puts_the_most_used_first():
 
 def test_landmarks_leave_out_what_was_not_found(ax):
     points = np.array([[1, 2, 0], [3, 4, 0], [np.nan] * 3])
-    faces.plot_landmarks(np.zeros((8, 6, 3), np.uint8), points, ax)
+    extraction.plot_landmarks(np.zeros((8, 6, 3), np.uint8), points, ax)
     assert ax.collections[0].get_offsets().tolist() == [[1, 2], [3, 4]]
     assert ax.get_ylim()[0] > ax.get_ylim()[1], "pictures have y down"
 

@@ -15,7 +15,7 @@ from matplotlib.collections import PathCollection, PolyCollection
 from dfe_lib.data.simulation.realism import compare_motion
 from dfe_lib.errors import InputError
 from dfe_lib.face.morphable import load_morphable
-from dfe_lib.figures import drivers, prediction, style
+from dfe_lib.figures import audits, drivers, prediction, style
 from dfe_lib.space import ICT53
 
 
@@ -72,7 +72,7 @@ def test_worlds_stand_side_by_side_in_the_order_given():
 
 def test_power_has_a_line_and_a_band_per_size_of_cohort(ax):
     table = pd.DataFrame({"effect": [0.8, 0.0, 0.8], "subjects": [60, 60, 20], "detected": [0.9, 0.05, 0.4]})
-    prediction.plot_power(table.assign(low=0.0, high=1.0), ax=ax)
+    audits.plot_power(table.assign(low=0.0, high=1.0), ax=ax)
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["20 people", "60 people"]
     assert ax.lines[1].get_xdata().tolist() == [0.0, 0.8] and ax.lines[1].get_ydata().tolist() == [5, 90]
     assert sum(isinstance(c, PolyCollection) for c in ax.collections) == 2
@@ -80,12 +80,12 @@ def test_power_has_a_line_and_a_band_per_size_of_cohort(ax):
 
 def test_null_p_values_lie_beside_the_diagonal_with_their_rate(ax):
     even = (np.arange(100) + 0.5) / 100
-    prediction.plot_null_p({"DFE bag of tokens": even[::-1]}, ax=ax)
+    audits.plot_null_p({"DFE bag of tokens": even[::-1]}, ax=ax)
     line = ax.lines[-1]
     np.testing.assert_allclose(line.get_xdata(), line.get_ydata())
     assert ax.get_legend().get_texts()[0].get_text() == "DFE bag of tokens: 5.0% at p ≤ 0.05 (n = 100)"
     with pytest.raises(InputError, match="'none' has no p-values"):
-        prediction.plot_null_p({"none": np.array([])}, ax=ax)
+        audits.plot_null_p({"none": np.array([])}, ax=ax)
 
 
 def test_calibration_dots_grow_with_their_number_and_the_legend_has_the_error(ax):
@@ -93,7 +93,7 @@ def test_calibration_dots_grow_with_their_number_and_the_legend_has_the_error(ax
         {"method": "FACS bag", "predicted": [0.2, 0.8], "observed": [0.3, 0.7], "count": [10, 40]}
     )
     errors = pd.DataFrame({"method": ["FACS bag"], "ece": [0.1], "ece_if_right": [0.05]})
-    prediction.plot_calibration(table, errors, ax)
+    audits.plot_calibration(table, errors, ax)
     dots = next(c for c in ax.collections if isinstance(c, PathCollection))
     assert (
         dots.get_offsets().tolist() == [[0.2, 0.3], [0.8, 0.7]] and dots.get_sizes()[1] > dots.get_sizes()[0]
@@ -104,7 +104,7 @@ def test_calibration_dots_grow_with_their_number_and_the_legend_has_the_error(ax
 def test_confusion_writes_numbers_and_shares_of_the_true_class(ax):
     rows = [(0, 0, 3, 0.75), (0, 1, 1, 0.25), (1, 0, 0, 0.0), (1, 1, 2, 1.0)]
     table = pd.DataFrame(rows, columns=["truth", "predicted", "count", "share"])
-    prediction.plot_confusion(table, {0: "calm", 1: "stressed"}, ax)
+    audits.plot_confusion(table, {0: "calm", 1: "stressed"}, ax)
     assert [t.get_text() for t in ax.texts] == ["3\n75%", "1\n25%", "0\n0%", "2\n100%"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["calm", "stressed"]
 
@@ -113,7 +113,7 @@ def test_probe_and_leak_say_what_chance_is():
     probe = pd.DataFrame(
         {"method": ["DFE bag of tokens"], "told": [0.4], "low": [0.3], "high": [0.5], "chance": 0.05}
     )
-    ax = prediction.plot_probe(probe, ax=plt.subplots()[1])
+    ax = audits.plot_probe(probe, ax=plt.subplots()[1])
     assert "5.0 %" in ax.get_xlabel() and ax.patches[0].get_width() == pytest.approx(40)
     leak = probe.rename(columns={"told": "value"})
     leak = pd.concat([leak.assign(split="by subject"), leak.assign(split="leaky", value=0.9)])
@@ -134,7 +134,7 @@ def test_motion_sets_measured_against_simulated():
     psi = rng.random((60, 53)) * np.linspace(0.1, 1, 53)
     given = {"simulated": psi, "actors": np.roll(psi, 1, axis=0) * 2}
     table = compare_motion({k: (v, ["a"] * 60, np.arange(60) / 10) for k, v in given.items()})
-    figure = prediction.plot_motion(table, "simulated")
+    figure = audits.plot_motion(table, "simulated")
     quantiles = figure.axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(quantiles[:, 1], 2 * quantiles[:, 0], rtol=1e-6)
     assert figure.axes[0].get_legend().get_texts()[0].get_text() == "r = 1.00"

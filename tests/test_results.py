@@ -29,7 +29,7 @@ def test_a_record_holds_what_was_put_in(record):
     record.timing("seconds", 1.5)
     table = record.table("coverage", pd.DataFrame({"share": [1 / 3]}))
     fig, _ = plt.subplots()
-    figure = record.figure("coverage", fig)
+    figure = record.figure("coverage", fig, "An empty frame, n = 0.")
     record.path("tokenizer/card.json").write_text("{}")
     content = results.read(record.close())
     assert content["metrics"] == {"rms_mm": 0.333333, "codes": 256, "undefined": None, "ok": True}
@@ -57,9 +57,27 @@ def test_equal_figures_are_equal_files(tmp_path):
     for name in ("a", "b"):
         record = Record.open("00_data_inventory", tmp_path / name, "ci", 0)
         fig, ax = plt.subplots()
-        ax.plot([0, 1], [1, 0])
-        written.append(record.figure("line", fig).read_bytes())
-    assert written[0] == written[1]
+        ax.plot([0, 1], [1, 0], label="ψ")
+        ax.legend()
+        ax.imshow(np.eye(3), rasterized=True)
+        record.figure("line", fig, "A line, n = 2 points.")
+        written.append({p.name: p.read_bytes() for p in record.folder.iterdir()})
+    assert written[0] == written[1] and set(written[0]) == {"line.png", "line.pdf", "line.md"}
+    assert written[0]["line.md"] == b"A line, n = 2 points.\n"
+
+
+def test_a_pdf_keeps_text_as_text_and_names_no_date_or_version(record):
+    fig, ax = plt.subplots()
+    ax.set_xlabel("error (mm)")
+    pdf = record.figure("x", fig, "Nothing, n = 0.").with_suffix(".pdf").read_bytes()
+    assert b"/FontFile2" in pdf and b"/Type3" not in pdf, "TrueType, so that an editor can change the text"
+    for stamp in (b"CreationDate", b"ModDate", b"/Producer", b"/Creator"):
+        assert stamp not in pdf
+
+
+def test_a_seaborn_grid_or_axes_will_do(record):
+    _, ax = plt.subplots()
+    assert record.figure("x", ax, "An empty frame, n = 0.").is_file()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +91,10 @@ def test_equal_figures_are_equal_files(tmp_path):
         (lambda r: r.timing("x", "fast"), "must be a number"),
         (lambda r: r.path("../elsewhere.csv"), "own result folder"),
         (lambda r: r.path("/etc/x.csv"), "own result folder"),
-        (lambda r: r.figure("x", 3), "matplotlib figure"),
+        (lambda r: r.figure("x", 3, "Three."), "matplotlib figure"),
+        (lambda r: r.figure("x", plt.figure(), " "), "needs a caption"),
+        (lambda r: r.figure("x", plt.figure(), "no sentence"), "but got 'no sentence'"),
+        (lambda r: r.figure("x", plt.figure(), "One.\n\nTwo."), "one paragraph"),
         (lambda r: (r.path("never.parquet"), r.close()), "never written: never.parquet"),
         (lambda r: r.input("02_rvqvae_training/tokenizer"), "--only 02"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 
-from dfe_lib.figures import progress
+from dfe_lib.figures import training
 
 
 def test_it_is_shown_once_and_then_redrawn(monkeypatch):
@@ -15,8 +15,8 @@ def test_it_is_shown_once_and_then_redrawn(monkeypatch):
             Handle.updates += 1
 
     shown = []
-    monkeypatch.setattr(progress, "display", lambda figure, display_id: shown.append(figure) or Handle())
-    live = progress.LiveTraining()
+    monkeypatch.setattr(training, "display", lambda figure, display_id: shown.append(figure) or Handle())
+    live = training.LiveTraining()
     for epoch in (1, 2, 3):
         live(
             {

@@ -83,10 +83,6 @@ def plot_face(
     if heat is None:
         base = np.tile(to_rgb(SKIN if colour is None else colour), (len(order), 1))
     else:
-        if heat.shape != (len(vertices),):
-            raise InputError(
-                f"colour has shape {heat.shape}; one value per vertex, ({len(vertices)},), is needed"
-            )
         scale = Normalize(0, _positive(heat.max() if limit is None else limit))
         base = DISPLACEMENT(scale(middle[:, 6]))[:, :3]
         if colourbar:
@@ -94,6 +90,7 @@ def plot_face(
             bar.set_label("displacement (mm)")
     shaded = base * _lambert(middle[:, 3:6])[:, None]
     polygons = PolyCollection(corners[order, :, :2], facecolors=shaded, edgecolors=shaded, linewidths=0.25)
+    polygons.set_rasterized(True)  # thousands of triangles: one picture inside a PDF
     ax.add_collection(polygons, autolim=False)
     return _frame(ax, seen)
 
@@ -147,30 +144,6 @@ def plot_face_row(
         bar = figure.colorbar(scale, ax=grid, shrink=0.6, pad=0.01, aspect=30)
         bar.set_label("displacement (mm)")
     return figure
-
-
-def plot_landmarks(
-    rgb: np.ndarray, landmarks: np.ndarray, ax: Axes | None = None, size: float = 1.5, colour: str = "#56B4E9"
-) -> Axes:
-    """Draw landmarks over a frame.
-
-    Parameters
-    ----------
-    rgb : (H, W, 3) uint8.
-    landmarks : (478, 2 or 3), pixels; rows with NaN are left out.
-    """
-    rgb, landmarks = np.asarray(rgb), np.asarray(landmarks, dtype=float)
-    if rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise InputError(f"the frame has shape {rgb.shape}, but (height, width, 3) is needed")
-    if landmarks.ndim != 2 or landmarks.shape[1] not in (2, 3):
-        raise InputError(f"landmarks have shape {landmarks.shape}, but (points, 2) or (points, 3) is needed")
-    ax = axes(ax)
-    ax.imshow(rgb)
-    found = landmarks[np.isfinite(landmarks).all(axis=1)]
-    ax.scatter(found[:, 0], found[:, 1], s=size, c=colour, linewidths=0)
-    ax.set(xlim=(-0.5, rgb.shape[1] - 0.5), ylim=(rgb.shape[0] - 0.5, -0.5))
-    ax.set_axis_off()
-    return ax
 
 
 def plot_coarse_to_fine(

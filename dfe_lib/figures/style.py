@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dfe_lib.errors import InputError, choices
 
@@ -126,3 +128,10 @@ def use_style() -> None:
 def axes(ax: Axes | None) -> Axes:
     """The axes to draw on: those given, else the current ones."""
     return plt.gca() if ax is None else ax
+
+
+def plain_log(axis: Axis) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 of every decade with plain numbers (0.5, not 5 × 10⁻¹)."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
