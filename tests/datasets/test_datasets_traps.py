@@ -224,6 +224,23 @@ def test_lmvd_classes_by_number_or_as_told(root):
     assert told["602"] == 1 and told["1424"] == 0
 
 
+def test_lmvd_columns_stand_where_its_authors_read_them(root):
+    trees.lmvd(root)
+    names = next(root.rglob("602.csv")).read_text().splitlines()[0].split(",")
+    assert names[4] == "success" and len(names) == 470
+    kept = names[5:]  # tcnfeature.py: gaze, pose, landmarks and presences by number
+    assert kept[288:294] == [f"pose_{k}{a}" for k in "TR" for a in "xyz"]
+    assert (kept[294], kept[429]) == ("x_0", "y_67") and (kept[447], kept[464]) == ("AU01_c", "AU45_c")
+    assert all(name.endswith("_c") for name in kept[447:465])
+    deeper = root / "Video_feature" / "depressed"
+    deeper.mkdir()
+    (root / "Video_feature" / "1.csv").rename(deeper / "1.csv")
+    table = open_dataset("lmvd", root).frames("1")
+    assert (
+        POINTS_2D in table and POINTS not in table and table["AU12"].notna().sum() == table["detected"].sum()
+    )
+
+
 def test_gilanie_needs_to_be_told_who_is_who(root):
     trees.gilanie(root)
     (root / "labels.csv").unlink()
@@ -279,6 +296,21 @@ def test_disfa_ratings_and_landmarks(root):
     table = dataset.frames("SN001")
     assert table["AU12"].tolist() == [0, 1, 2, 3] and len(units(table)) == 12
     assert points(table, "landmarks66_2d").shape == (4, 66, 2)
+
+
+def test_disfa_names_landmarks_in_two_ways(root):
+    """SN001_0000_lm.mat is the first frame of one person, l00001_lm.mat that of another."""
+    trees.disfa(root)
+    dataset = open_dataset("disfa", root)
+    both = [points(dataset.frames(person), "landmarks66_2d") for person in ("SN001", "SN002")]
+    np.testing.assert_array_equal(*both)
+    assert np.allclose(np.diff(both[0], axis=0), 1, atol=1e-3)  # frame by frame, as they were made
+    (next(root.rglob("l00002_lm.mat"))).unlink()
+    assert np.isnan(points(dataset.frames("SN002"), "landmarks66_2d")[1]).all()
+    odd = next(root.rglob("l00001_lm.mat"))
+    odd.rename(odd.with_name("first_lm.mat"))
+    with pytest.raises(InputError, match="first_lm.mat is called neither"):
+        dataset.frames("SN002")
 
 
 def test_disfa_names_the_unit_that_is_missing(root):

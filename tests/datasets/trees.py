@@ -94,6 +94,26 @@ def openface(
     return write(path, "\n".join([(", " if spaces else ",").join(names), *rows, ""]))
 
 
+def openface_2d(path: Path, n: int = 6) -> Path:
+    """What LMVD holds, by its authors' reader: OpenFace with -2Dfp -pose -aus -gaze, face_id second, 470 columns."""
+    lead = ["frame", "face_id", "timestamp", "confidence", "success"]
+    gaze = [f"gaze_{e}_{a}" for e in (0, 1) for a in "xyz"] + ["gaze_angle_x", "gaze_angle_y"]
+    eyes = [f"eye_lmk_{a}_{i}" for a in "xyXYZ" for i in range(56)]
+    pose = [f"pose_{k}{a}" for k in "TR" for a in "xyz"]
+    points = [f"{a}_{i}" for a in "xy" for i in range(68)]
+    units = [f"AU{u:02d}_r" for u in UNITS17] + [f"AU{u:02d}_c" for u in (*UNITS17[:-1], 28, 45)]
+    g, lines = rng(), [",".join(lead + gaze + eyes + pose + points + units)]
+    for i in range(n):
+        bad = i == n - 1
+        row = [i + 1, 0, f"{i / 30:.3f}", 0.0 if bad else 0.98, int(not bad)]
+        row += [f"{v:.3f}" for v in g.normal(0, 30, len(gaze + eyes + pose + points))]
+        row += [f"{v:.2f}" for v in g.uniform(0, 5, len(UNITS17))] + [
+            f"{v:.2f}" for v in g.integers(0, 2, 18)
+        ]
+        lines.append(",".join(map(str, row)))
+    return write(path, "\n".join([*lines, ""]))
+
+
 # ---------------------------------------------------------------- stress
 
 
@@ -258,7 +278,7 @@ def d_vlog(root: Path) -> list[str]:
 
 def lmvd(root: Path) -> list[str]:
     for n in (1, 601, 602, 1117, 1424, 1824):
-        openface(root / "Video_feature" / f"{n}.csv", spaces=False)
+        openface_2d(root / "Video_feature" / f"{n}.csv")
     return ["1", "601", "602", "1117", "1824"]  # 1424 is in no class
 
 
@@ -325,7 +345,8 @@ def disfa(root: Path) -> list[str]:
         points = root / "Landmark_Points" / person / "tmp_frame_lm"
         points.mkdir(parents=True)
         for i in range(n):
-            savemat(points / f"{person}_{i:04d}_lm.mat", {"pts": rng().uniform(0, 700, (66, 2))})
+            name = f"{person}_{i:04d}" if person == "SN001" else f"l0{i + 1:04d}"
+            savemat(points / f"{name}_lm.mat", {"pts": i + rng().uniform(0, 700, (66, 2))})
     return ["SN001", "SN002"]
 
 

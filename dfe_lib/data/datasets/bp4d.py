@@ -34,8 +34,9 @@ class BP4D(Dataset):
         "the task is what was meant to be felt, not what was",
     )
     source_of_layout = (
-        "unverified layout: AUCoding/[AU_OCC/]<person>_<task>.csv with a line of unit numbers on top, AU_INT/AU<nn>/"
-        "<person>_<task>_AU<nn>.csv (frame, intensity), <person>/<task>/<frame>.jpg from third-party code"
+        "public readers, which agree: AUCoding/[AU_OCC/]<person>_<task>.csv with a line of unit numbers on top and 9 "
+        "for what was not coded, AU_INT/AU<nn>/<person>_<task>_AU<nn>.csv without one (frame, intensity), in three "
+        "readers; <person>/<task>/<frame>.jpg in a reader of its successor BP4D+"
     )
     partial = "pictures are a download of their own; the coding alone gives FACS rows"
 

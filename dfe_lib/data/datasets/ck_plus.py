@@ -30,8 +30,9 @@ class CKPlus(Dataset):
         "the files keep no times: time_s counts pictures",
     )
     source_of_layout = (
-        "unverified layout: cohn-kanade-images, Landmarks, Emotion, FACS / S<nnn> / <mmm> / S<nnn>_<mmm>_<k>… from "
-        "third-party code"
+        "public readers, which agree: cohn-kanade-images, Landmarks, Emotion, FACS / S<nnn> / <mmm> / "
+        "S<nnn>_<mmm>_<k>… in ten of them; unpacked by some into folders of their own (Landmarks/Landmarks, "
+        "Emotion_labels/Emotion), read as well"
     )
 
     def scan(self, layout: Layout) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dfe_lib.errors import InputError
 
 UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 POINTS66 = "landmarks66_2d"
+_LANDMARK_FILE = re.compile(r"(?:\w+_(?P<from_0>\d+)|l0(?P<from_1>\d+))_lm\.mat", re.IGNORECASE)
 
 
 class Disfa(Dataset):
@@ -26,10 +28,13 @@ class Disfa(Dataset):
         "66 landmarks, not 68: they are read into landmarks66_2d and feed no coding for 68 points",
         "two cameras film the same face: the left one is used, the right one only where the left is not there",
         "the files keep no times: time_s counts frames",
+        "some people's landmark files are called l0<frame>_lm.mat, numbered from 1, the others' "
+        "<person>_<frame>_lm.mat, numbered from 0; a frame without a file has no landmarks (SN031 lacks 3631)",
     )
     source_of_layout = (
-        "unverified layout: names of videos, ActionUnit_Labels/<person>/<person>_au<k>.txt (frame,intensity) and "
-        "Landmark_Points/<person>/tmp_frame_lm/*_lm.mat (pts) from third-party code"
+        "public readers, which agree: the names of videos, ActionUnit_Labels/<person>/<person>_au<k>.txt "
+        "(frame,intensity) and Landmark_Points/<person>/tmp_frame_lm/*_lm.mat (pts) with both ways of naming, in "
+        "a MATLAB script and half a dozen readers in Python"
     )
 
     def scan(self, layout: Layout) -> pd.DataFrame:
@@ -81,7 +86,10 @@ class Disfa(Dataset):
         """(n, 66, 2): one file a frame; NaN where there is none."""
         out = np.full((n, 66, 2), np.nan, np.float32)
         for path in (self.root / folder).glob("*_lm.mat"):
-            i = int(path.stem.split("_")[-2])  # SN001_0000_lm.mat, from 0 on
+            named = _LANDMARK_FILE.fullmatch(path.name)
+            if named is None:
+                raise InputError(f"{path} is called neither <person>_<frame>_lm.mat nor l0<frame>_lm.mat")
+            i = int(named["from_0"]) if named["from_0"] else int(named["from_1"]) - 1
             if i >= n:
                 continue
             points = read_mat(path, ["pts"])["pts"]

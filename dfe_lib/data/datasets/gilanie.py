@@ -13,11 +13,13 @@ class Gilanie(OpenFace):
     feeds = frozenset({"aus"})
     defects = (
         "how the record's files are called and what their columns are is not known to us: write a labels.csv "
-        "(recording, subject, depressed) beside OpenFace-like CSV files, one per recording, as the record's own README "
-        "tells who is who",
+        "(recording, subject, depressed) beside OpenFace-like CSV files, one per recording, as the record's own "
+        "README tells who is who",
         *Folder.defects[1:],
     )
-    source_of_layout = "unverified layout: not known to us; what is expected here is our own"
+    source_of_layout = (
+        "unverified layout: no public reader of the record was found; what is expected here is our own"
+    )
 
     def scan(self, layout: Layout):
         table = super().scan(layout)

@@ -29,13 +29,14 @@ class Lmvd(Dataset):
         "no split is given out: everything is 'all'",
     )
     source_of_layout = (
-        "unverified layout: Video_feature/<n>.csv from this project's notes, label files from the "
-        "authors' own loader; which columns the files have is found out from each file"
+        "the authors' own readers (github.com/helang818/LMVD): tcnfeature.py takes OpenFace's columns by position "
+        "(face_id, 2-D landmarks, no 3-D), kfoldLoader.py the label from <n>_Depression.csv; the folder's name "
+        "Video_feature and the classes by number: third-party readers"
     )
     film = 214.0
 
     def scan(self, layout: Layout) -> pd.DataFrame:
-        tracks = layout.by(r"(?:.*/)?Video_feature/(?P<n>\d+)\.csv", "n")
+        tracks = layout.by(r"(?:.*/)?Video_feature/(?:.*/)?(?P<n>\d+)\.csv", "n")
         layout.need(tracks, "Video_feature/<n>.csv")
         told = layout.by(r"(?:.*/)?(?P<n>\d+)_Depression\.csv", "n")
         rows = []

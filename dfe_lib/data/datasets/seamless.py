@@ -36,8 +36,9 @@ class Seamless(Dataset):
         "very large (4,000 hours by the maintainers' README): take some archives",
     )
     source_of_layout = (
-        "the repository's README (<label>/<split>/<batch>/<archive>/V…_S…_I…_P….mp4, also <label>/<split>/video/…, and "
-        "participants.csv); columns of participants.csv are an unverified layout"
+        "the repository's README (<label>/<split>/<batch>/<archive>/V…_S…_I…_P….mp4, also <label>/<split>/video/…, "
+        "and participants.csv); columns of participants.csv are an unverified layout: the repository's code does not "
+        "read it, and no public reader that does was found"
     )
     film = 4000.0
 
