@@ -16,7 +16,7 @@ import pytest
 from dfe_lib import results
 from dfe_lib.errors import ConfigError, InputError, RunError
 from dfe_lib.report import page
-from dfe_lib.runner import compare, report, run
+from dfe_lib.runner import compare, run
 from dfe_lib.runner import notebook as notebooks
 from dfe_lib.runner.execute import execute, kernel, recover, verify
 
@@ -55,7 +55,7 @@ WALK = {
         import pandas as pd, matplotlib.pyplot as plt
         record.table("t", pd.DataFrame({"x": [1.0, 2.0]}))
         fig, ax = plt.subplots()
-        record.figure("f", fig)
+        record.figure("f", fig, "Nothing, n = 0.")
         """,
         [],
         ["t.csv", "f.png"],
@@ -381,29 +381,6 @@ def test_comparison_is_side_by_side_and_within_tolerances(tmp_path):
     assert compare.disagreements(table).empty and "other data" in set(table["verdict"])
     with pytest.raises(InputError, match="--save-reference"):
         compare.compare(tmp_path / "here", tmp_path / "nowhere")
-
-
-def test_published_figures_name_command_and_data(tmp_path):
-    import matplotlib.pyplot as plt
-
-    record = results.Record.open("01_extraction", tmp_path / "demo" / "01_extraction", "demo", 0)
-    record.data("open", "clips of intel-sample-videos")
-    record.figure("face", plt.figure())
-    record.close()
-    target = tmp_path / "figures"
-    target.mkdir()
-    (target / "01_extraction-older.png").write_bytes(b"x")
-    (target / "drawn-by-hand.png").write_bytes(b"x")
-    assert report.publish_figures(tmp_path / "demo", target, "make reproduce") == [
-        target / "01_extraction-face.png"
-    ]
-    assert sorted(p.name for p in target.iterdir()) == [
-        "01_extraction-face.png",
-        "README.md",
-        "drawn-by-hand.png",
-    ]
-    text = (target / "README.md").read_text()
-    assert "make reproduce" in text and "clips of intel-sample-videos" in text and "CC BY 4.0" in text
 
 
 def test_the_kernel_is_this_interpreter_whatever_the_user_has(tmp_path, monkeypatch):

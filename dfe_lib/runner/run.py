@@ -198,13 +198,13 @@ def prepare(profile: str, only: Iterable[str] = ()) -> None:
 def publish(profile: str, summary: Summary) -> None:
     """Write the HTML report and, for a complete demo in its usual place, the figures of the checkout."""
     from dfe_lib.report import page
-    from dfe_lib.runner import report
+    from dfe_lib.runner.published import publish_figures
 
     if summary.ran or not (summary.folder / "index.html").is_file():
         page.write(summary.folder)
     usual = summary.folder.resolve().is_relative_to(REPOSITORY / "results")
     if profile == "demo" and usual and summary.ok and summary.ran:
-        report.publish_figures(summary.folder, FIGURES, "make reproduce")
+        publish_figures(summary.folder, FIGURES, "make reproduce")
 
 
 def values_of(settings: Profile, known: dict[str, Notebook]) -> dict[str, dict[str, Any]]:
