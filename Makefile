@@ -16,7 +16,7 @@ ifdef OFFLINE
 export DFE_OFFLINE := $(OFFLINE)
 endif
 
-.PHONY: help env test reproduce lab bench check clean
+.PHONY: help env test reproduce lab nbdime bench check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,8 +41,18 @@ test: env ## run the tests, the trimmed notebooks (PROFILE=ci) among them
 check: env ## recompute PROFILE and compare with the committed reference
 	@$(BIN)/dfe reproduce --profile $(PROFILE) --check $(ARGS)
 
-lab: env ## open JupyterLab on the notebooks
-	@$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+lab: env nbdime ## open JupyterLab on the notebooks' index
+	@JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/.jupyter:$(JUPYTER_CONFIG_PATH) $(BIN)/python -m jupyterlab \
+		--notebook-dir=notebooks --LabApp.default_url=/lab/tree/README.md $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+
+# In this clone alone; .gitattributes names the drivers, and without this they mean nothing. From .venv, so that git
+# finds them in a shell where it is not active. Undone by: git config --remove-section diff.jupyternotebook (and merge.…)
+nbdime: ## have git compare and merge notebooks cell by cell
+	@if [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ]; then \
+		git config diff.jupyternotebook.command \
+			'JUPYTER_CONFIG_PATH=notebooks/.jupyter $(BIN)/git-nbdiffdriver diff' && \
+		git config merge.jupyternotebook.name 'notebooks, cell by cell' && \
+		git config merge.jupyternotebook.driver '$(BIN)/git-nbmergedriver merge %O %A %B %L %P'; fi
 
 bench: env ## measure speed, side by side with peers
 	@$(BIN)/dfe bench $(ARGS)

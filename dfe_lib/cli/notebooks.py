@@ -1,15 +1,15 @@
-"""The notebooks: ``dfe reproduce`` runs them, ``dfe explore`` opens one."""
+"""The notebooks: ``dfe reproduce`` runs them, ``dfe diff`` compares two runs, ``dfe explore`` opens one."""
 
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dfe_lib.cli.say import short
-from dfe_lib.errors import ConfigError, InputError
+from dfe_lib.errors import ConfigError
 
 
 def reproduce(
@@ -72,14 +72,38 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def explore() -> None:
-    """Open JupyterLab on the token explorer."""
-    from dfe_lib.paths import NOTEBOOKS
+def diff(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A results folder, e.g. results/demo.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Another, e.g. a copy from before.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The page; RUN_B/diff.html by default.", show_default=False)
+    ] = None,
+) -> None:
+    """What differs between two runs: parameters, data, metrics beyond tolerance, figures, notebooks.
 
-    notebook = NOTEBOOKS / "08_token_explorer.ipynb"
-    if not notebook.is_file():
-        raise InputError(f"{notebook} is not there; run from a checkout of the project")
-    os.chdir(NOTEBOOKS)
-    root = hasattr(os, "geteuid") and os.geteuid() == 0  # as in a container; JupyterLab wants to be told
-    command = [sys.executable, "-m", "jupyterlab", notebook.name, *(["--allow-root"] if root else [])]
-    os.execv(sys.executable, command)
+    Exit code 0: nothing. 1: something. 2: they cannot be compared.
+    """
+    if out is not None and out.suffix != ".html":
+        raise ConfigError(f"--out is an .html file, but got {out}")
+    from dfe_lib.report import changes, difference
+
+    found = changes.between(run_a, run_b)
+    print(changes.summary(found))
+    print(f"side by side: {short(difference.write(found, out or run_b / 'diff.html'))}", flush=True)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+def explore(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A clip, or a frame table from `dfe extract` or `dfe encode`; the shipped recordings by default.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Open JupyterLab on the token explorer, with a clip or frame table of your own."""
+    from dfe_lib.explorer.opening import open_lab
+
+    open_lab(file, progress=sys.stderr.isatty())

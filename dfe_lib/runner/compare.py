@@ -18,6 +18,7 @@ from dfe_lib.runner.notebook import load_profile
 # Training is repeatable on one machine; another processor or thread count changes the last digits of every
 # sum and, through early choices of codes, the second or third digit of a trained model's error.
 RELATIVE, ABSOLUTE = 0.05, 0.01
+COLUMNS = ["notebook", "metric", "here", "reference", "verdict"]
 
 
 def save(folder: Path, reference: Path) -> list[Path]:
@@ -56,22 +57,38 @@ def compare(
     rows = []
     for path in sorted(folder.glob("[0-9][0-9]_*/metrics.json")):
         here = results.read(path)
-        name = here["notebook"]
-        there = _read(reference / f"{name}.json")
-        same_data = here["data"] == there["data"]
-        for metric in sorted({*here["metrics"], *there["metrics"]}):
-            if metric not in there["metrics"]:
-                verdict = "new"
-            elif metric not in here["metrics"]:
-                verdict = "gone"
-            else:
-                verdict = _verdict(here["metrics"][metric], there["metrics"][metric], relative, absolute)
-            if not same_data and verdict != "equal":
-                verdict = "other data"
-            rows.append((name, metric, here["metrics"].get(metric), there["metrics"].get(metric), verdict))
+        there = _read(reference / f"{here['notebook']}.json")
+        rows += side_by_side(here["notebook"], here, there, relative, absolute)
     if not rows:
         raise InputError(f"no results in {folder} to compare")
-    return pd.DataFrame(rows, columns=["notebook", "metric", "here", "reference", "verdict"], dtype=object)
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+
+
+def side_by_side(name: str, here: dict, there: dict, relative: float, absolute: float) -> list[tuple]:
+    """Rows of :func:`compare` for one notebook, from two contents with ``data`` and ``metrics``."""
+    rows = []
+    same_data = here["data"] == there["data"]
+    for metric in sorted({*here["metrics"], *there["metrics"]}):
+        if metric not in there["metrics"]:
+            verdict = "new"
+        elif metric not in here["metrics"]:
+            verdict = "gone"
+        else:
+            verdict = _verdict(here["metrics"][metric], there["metrics"][metric], relative, absolute)
+        if not same_data and verdict != "equal":
+            verdict = "other data"
+        rows.append((name, metric, here["metrics"].get(metric), there["metrics"].get(metric), verdict))
+    return rows
+
+
+def tolerance_of(profile: str) -> dict[str, float]:
+    """``relative`` and ``absolute`` tolerance of a profile; without any of its own, the defaults.
+
+    Raises
+    ------
+    ConfigError : there is no such profile.
+    """
+    return {"relative": RELATIVE, "absolute": ABSOLUTE, **load_profile(profile).tolerance}
 
 
 def recompute(profile: str, only: Iterable[str], reference: Path) -> bool:
@@ -94,7 +111,7 @@ def recompute(profile: str, only: Iterable[str], reference: Path) -> bool:
             f"there is no reference for profile '{profile}' ({reference}); "
             f"write one with `dfe reproduce --profile {profile} --save-reference`"
         )
-    tolerance = {"relative": RELATIVE, "absolute": ABSOLUTE, **load_profile(profile).tolerance}
+    tolerance = tolerance_of(profile)
     with tempfile.TemporaryDirectory(prefix="dfe-check-") as folder:
         summary = reproduce(profile, only, folder=Path(folder) / profile)
         if not summary.ok:
@@ -115,11 +132,16 @@ def disagreements(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["verdict"].isin(["differs", "new", "gone"])]
 
 
+def within(here: float, there: float, relative: float, absolute: float) -> bool:
+    """Whether two numbers agree: ``|here − there| ≤ absolute + relative · |there|``."""
+    return math.isclose(here, there, rel_tol=0, abs_tol=absolute + relative * abs(there))
+
+
 def _verdict(here: Any, there: Any, relative: float, absolute: float) -> str:
     if here == there and type(here) is type(there):
         return "equal"
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (here, there))
-    if numbers and math.isclose(here, there, rel_tol=0, abs_tol=absolute + relative * abs(there)):
+    if numbers and within(here, there, relative, absolute):
         return "within"
     return "differs"
 
