@@ -23,6 +23,7 @@ from dfe_lib.data.adapters.smirk import read_smirk
 from dfe_lib.data.adapters.tables import clock
 from dfe_lib.data.datasets.columns import POINTS, POINTS_2D
 from dfe_lib.data.datasets.columns import points as points_of
+from dfe_lib.data.datasets.openface_points import has_points
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.face.align import align
 from dfe_lib.face.landmark_sets import LANDMARKS68, LANDMARKS68_2D
@@ -59,7 +60,7 @@ TOOLS = {
     "openface": Tool(
         "a CSV with -pdmparams, -3Dfp or -2Dfp", ("openface34", "openface204", ICT53.name), True
     ),
-    "pyfeat": Tool("a CSV with the 478-point mesh", (ICT53.name,), False),
+    "pyfeat": Tool("a CSV with the 478-point mesh, or with 68 points", (ICT53.name,), False),
     "arkit": Tool("a CSV of Live Link Face", (ICT53.name,), True),
 }
 
@@ -83,6 +84,7 @@ def import_table(
     openface   ``openface34`` (p_0…p_33) or ``openface204`` (X, Y, Z)   median of the recording
                ``ict53``, our regressor on its 68 landmarks             as :func:`with_expression`
     pyfeat     ``ict53``, our regressor on its mesh                     as :func:`dfe_lib.face.extract`
+               the same, on the 68 points of older versions             as :func:`with_expression`
     arkit      ``ict53``, its own coefficients                          ARKit's, none taken off
     =========  =======================================================  ============================
 
@@ -191,12 +193,16 @@ def with_expression(table: pd.DataFrame, points: np.ndarray | None = None) -> pd
 
 
 def _from_pyfeat(path: str | Path, fps: float | None, recording: str | None) -> pd.DataFrame:
-    table = read_feat_csv(path, recording, fps=1.0 if fps is None else fps).frames
+    old = has_points(path, "x_67") and not has_points(path, "mesh_x_477")
+    feat = read_feat_csv(path, recording, fps=1.0 if fps is None else fps, mesh=not old)
+    table = feat.frames
+    table["time_s"], timing = clock(table["source_frame"].to_numpy(), fps)
+    table.attrs = {"tool": "Py-Feat"} | timing
+    if old:
+        return with_expression(table, feat.points)
     points = frames.landmarks(table)
     regressor, pose = ExpressionRegressor.load(), align(points)
     columns = np.column_stack([pose.angles, pose.scale, pose.translation]).astype(np.float32)
-    attrs = {"tool": "Py-Feat", "neutral": regressor.NEUTRAL, **ICT53.attrs()}
-    table["time_s"], timing = clock(table["source_frame"].to_numpy(), fps)
     table[list(frames.POSE)] = columns
-    table.attrs = attrs | timing
+    table.attrs |= {"neutral": regressor.NEUTRAL, **ICT53.attrs()}
     return frames.with_psi(table, regressor.predict(points), ICT53.names)

@@ -8,6 +8,8 @@ import trees
 from dfe_lib.data.datasets import TRAITS, open_dataset
 from dfe_lib.data.datasets.columns import POINTS, POINTS_2D, points, units
 from dfe_lib.errors import AssetError, InputError
+from dfe_lib.face.importers import import_table
+from dfe_lib.frames import psi
 
 
 @pytest.fixture(autouse=True)
@@ -390,5 +392,37 @@ def test_real_openface_and_pyfeat_files(root, mirror, monkeypatch):
     assert len(units(table)) == 17 and points(table).shape == (len(table), 68, 3)
     expected = pd.read_csv(given, skipinitialspace=True)
     assert table["detected"].sum() == (expected["success"] == 1).sum()
-    (root / "pf" / "clip.csv").symlink_to(mirror("tool-output-samples", "Feat_Test.csv"))
-    assert "AU12" in open_dataset("pyfeat", root / "pf").frames("clip")
+    (root / "pf" / "clip.csv").symlink_to(mirror("tool-output-samples", "001.csv"))
+    dataset = open_dataset("pyfeat", root / "pf")
+    table = dataset.frames("clip")
+    assert dataset.feeds == {"aus", "landmarks68_2d"} and len(units(table)) == 20
+    made = trees.pyfeat_before_the_mesh(root / "made.csv")
+    assert list(pd.read_csv(made).columns) == list(pd.read_csv(root / "pf" / "clip.csv").columns)
+    expected = pd.read_csv(root / "pf" / "clip.csv")
+    np.testing.assert_allclose(points(table, POINTS_2D)[:, 30, 1], expected["y_30"], rtol=1e-6)
+
+
+def test_what_a_folder_feeds_is_told_by_its_files(root):
+    """Landmarks in the first file's header, or action units alone: then FACS rows can be had, and nothing else."""
+    for name, make in (("openface", trees.openface), ("pyfeat", trees.pyfeat_before_the_mesh)):
+        make(root / name / "a.csv")
+        assert "landmarks68_2d" in open_dataset(name, root / name).feeds
+        table = pd.read_csv(root / name / "a.csv", skipinitialspace=True)
+        table.loc[:, [c for c in table if c.strip()[0] not in "xyXYZ"]].to_csv(
+            root / name / "a.csv", index=False
+        )
+        dataset = open_dataset(name, root / name)
+        assert dataset.feeds == {"aus"} and POINTS_2D not in dataset.frames("a")
+
+
+def test_older_pyfeat_files_become_expressions(root):
+    """By the 68-point route in a picture, with the head's angles; turning the picture changes the roll alone."""
+    straight = import_table(trees.pyfeat_before_the_mesh(root / "a.csv", n=8), "pyfeat", fps=25)
+    assert straight.attrs["expression"] == "landmarks68-2d" and straight.attrs["tool"] == "Py-Feat"
+    assert straight["detected"].tolist() == [True] * 7 + [False] and straight["time_s"].iloc[1] == 1 / 25
+    opened = psi(straight, ["jawOpen"])[:7, 0]
+    assert (np.diff(opened) > 0).all()  # the mouth opens more from frame to frame
+    turned = import_table(trees.pyfeat_before_the_mesh(root / "b.csv", n=8, turned=np.radians(20)), "pyfeat")
+    np.testing.assert_allclose(psi(turned)[:7], psi(straight)[:7], atol=0.02)
+    rolled = np.abs(turned["pose_roll"] - straight["pose_roll"])[:7]
+    np.testing.assert_allclose(rolled, 20, atol=1)

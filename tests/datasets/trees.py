@@ -417,22 +417,37 @@ def openface_folder(root: Path) -> list[str]:
     return ["001", "002"]
 
 
-def pyfeat_folder(root: Path) -> list[str]:
-    names = [
-        "frame",
-        "FaceRectX",
-        "FaceRectY",
-        "FaceRectWidth",
-        "FaceRectHeight",
-        "FaceScore",
-        "AU01",
-        "AU02",
-        "AU12",
-    ]
-    rows = [[i, 10, 10, 100, 120, 0.99, 0.1, 0.2, 0.5 + i / 10] for i in range(3)]
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "clip.csv").open("w", newline="") as file:
+def pyfeat_before_the_mesh(path: Path, n: int = 3, turned: float = 0.0) -> Path:
+    """A CSV of Py-Feat 0.3: 68 points, 20 units, 7 emotions, in its order; the last frame has no face.
+
+    Each frame opens the mouth (points 55–60 and the chin's) by 2 px more; the head is turned in the picture.
+    """
+    from dfe_lib.codings.action_units import action_units
+    from dfe_lib.face.landmark_sets import LANDMARKS68_2D
+    from dfe_lib.face.morphable import load_morphable
+
+    units = [f"AU{u:02d}" for u in action_units().sets["pyfeat"]]
+    names = ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"]
+    names += [f"{axis}_{i}" for axis in "xy" for i in range(68)] + ["Pitch", "Roll", "Yaw", *units]
+    names += ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "input", "frame"]
+    face = load_morphable("face478").neutral[LANDMARKS68_2D.members, :2] * (1, -1)  # mm, y up → y down
+    turn = np.array([[np.cos(turned), np.sin(turned)], [-np.sin(turned), np.cos(turned)]])
+    rows = []
+    for i in range(n):
+        moved = face.copy()
+        moved[[*range(6, 11), *range(55, 60), 65, 66, 67], 1] += 2.0 * i
+        points = 1.5 * moved @ turn + (320, 240)
+        box = [250.0, 150.0, 180.0, 220.0, 0.99]
+        row = [*box, *points.T.ravel(), 1.0, 2.0, 3.0, *([0.1 * i] * len(units)), *([1 / 7] * 7)]
+        rows.append([*(row if i < n - 1 else [""] * len(row)), "clip.mp4", i])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
         csv.writer(file).writerows([names, *rows])
+    return path
+
+
+def pyfeat_folder(root: Path) -> list[str]:
+    pyfeat_before_the_mesh(root / "clip.csv")
     return ["clip"]
 
 

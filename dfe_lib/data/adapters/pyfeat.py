@@ -1,4 +1,4 @@
-"""Py-Feat's CSV files: 478-point mesh, action units and blendshapes of faces that Py-Feat has found.
+"""Py-Feat's CSV files: 478-point mesh (older versions: 68 points), action units and blendshapes of faces it has found.
 
 The ``Identity_*`` columns (a face embedding, which recognises people) are never read.
 """
@@ -25,17 +25,19 @@ LABELS = {"gn": "good news", "ists": "bad news"}
 # or 52 and second 3 at 76 (only even frames are there), which only about 25 frames per second can do.
 NEWS_FPS = 25.0
 _MESH = [f"mesh_{axis}_{i}" for i in range(frames.N_LANDMARKS) for axis in "xyz"]
+_POINTS = [f"{axis}_{i}" for axis in "xy" for i in range(68)]  # pixels, of versions before the mesh
 _BOX = "FaceRectWidth"
 _BLENDSHAPES = list(dict.fromkeys(map(arkit_name, ICT53.names)))
+_NAMED = {"frame", "input", _BOX, *_BLENDSHAPES, *_POINTS}
 
 
 def _is_used(column: str) -> bool:
-    return column.startswith(("mesh_", "AU")) or column in ("frame", "input", _BOX, *_BLENDSHAPES)
+    return column.startswith(("mesh_", "AU")) or column in _NAMED
 
 
 @dataclass(frozen=True)
 class Feat:
-    """One Py-Feat file; the three tables are aligned by row.
+    """One Py-Feat file; tables and points are aligned by row.
 
     Attributes
     ----------
@@ -43,11 +45,14 @@ class Feat:
     aus : n × 20, ``AU01`` … ``AU43``, 0–1.
     blendshapes : n × 51 in ARKit's names (``jawOpen``, ``mouthSmileLeft``; no tongueOut), 0–1; no columns in
         older files.
+    points : (n, 68, 2) float32 px, the iBUG scheme's points that versions before the mesh give, NaN where not
+        detected; None where the file has none.
     """
 
     frames: pd.DataFrame
     aus: pd.DataFrame
     blendshapes: pd.DataFrame
+    points: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -132,10 +137,15 @@ def read_feat_csv(
         source_frame=table["frame"].to_numpy(dtype=np.int32),
         **columns,
     )
+    points68 = None
+    if set(_POINTS) <= set(table.columns):
+        points68 = numbers(table, _POINTS, path).astype(np.float32).reshape(-1, 2, 68).transpose(0, 2, 1)
+        points68[~(detected & np.isfinite(points68).all(axis=(1, 2)))] = np.nan
     return Feat(
         out,
         pd.DataFrame(numbers(table, aus, path), columns=aus),
         pd.DataFrame(numbers(table, shapes, path), columns=shapes),
+        points68,
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from dfe_lib.data.adapters.arkit import read_live_link
@@ -13,7 +15,7 @@ from dfe_lib.data.adapters.libreface import read_libreface
 from dfe_lib.data.adapters.openface import read_openface
 from dfe_lib.data.adapters.pyfeat import feat_aus, read_feat_csv
 from dfe_lib.data.datasets.base import VIDEOS, Dataset, Layout
-from dfe_lib.data.datasets.columns import with_units
+from dfe_lib.data.datasets.columns import POINTS_2D, with_points, with_units
 from dfe_lib.data.datasets.openface_points import beside, has_points, read_points
 
 LABELS = "labels.csv"
@@ -32,6 +34,9 @@ class Folder(Dataset):
         "recordings are called by the file's name without suffix; where two folders hold the same name, by the path "
         "with __ between its parts",
     )
+    columns: ClassVar[
+        Mapping[str, str]
+    ] = {}  # column by which a file shows what it feeds beside action units
     source_of_layout = (
         "ours: any files below the folder; labels.csv has a column recording, and may have subject, split and "
         "labels"
@@ -63,6 +68,10 @@ class Folder(Dataset):
         self.labels = {c: f"column {c} of {LABELS}" for c in given.columns if c not in (*_GIVEN, "dataset")}
 
     def _open(self) -> None:
+        first = next((file for file in self.listed["file"] if file), "")
+        if self.columns and first:
+            found = {feed for column, feed in self.columns.items() if has_points(self.root / first, column)}
+            self.feeds = frozenset({"aus"} | found)
         own = ("recording", "subject", "dataset", "split", "available")
         self.labels = {
             c: f"column {c} of {LABELS}" for c in self.listed if c not in own and not c.startswith("file")
@@ -75,6 +84,7 @@ class OpenFace(Folder):
 
     name = "openface"
     feeds = frozenset({"aus", "landmarks68", "landmarks68_2d"})
+    columns: ClassVar[Mapping[str, str]] = {"X_67": "landmarks68", "x_67": "landmarks68_2d"}
     pattern = r"(?P<name>.+)\.csv"
     what = "OpenFace CSV"
     defects = (
@@ -100,18 +110,26 @@ class PyFeat(Folder):
     """A folder of CSV files that Py-Feat has written."""
 
     name = "pyfeat"
-    feeds = frozenset({"aus"})
+    feeds = frozenset({"aus", "landmarks68_2d"})
+    columns: ClassVar[Mapping[str, str]] = {"x_67": "landmarks68_2d"}
     pattern = r"(?P<name>.+)\.csv"
     what = "Py-Feat CSV"
     defects = (
         *Folder.defects,
         "intensities are five times Py-Feat's 0–1, which may be probabilities more than intensities",
         "times are frame numbers: no frame rate is kept; for ψ of the 478-point mesh see `dfe import --from pyfeat`",
+        "68 points (pixels) are there in files of versions before the mesh; without them only FACS rows can be had",
     )
 
     def read(self, row: Mapping[str, object]) -> pd.DataFrame:
         path = self.root / str(row["file"])
-        return with_units(feat_aus(read_feat_csv(path, str(row["recording"]), fps=1.0, mesh=False), path))
+        feat = read_feat_csv(path, str(row["recording"]), fps=1.0, mesh=False)
+        table = with_units(feat_aus(feat, path))
+        if feat.points is None:
+            return table
+        return with_points(
+            table, POINTS_2D, np.where(table["detected"].to_numpy()[:, None, None], feat.points, np.nan)
+        )
 
 
 class LibreFace(Folder):

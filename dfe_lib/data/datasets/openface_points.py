@@ -72,7 +72,10 @@ def beside(table: pd.DataFrame, points: Points) -> pd.DataFrame:
 
 
 def has_points(path: str | Path, name: str = "X_67") -> bool:
-    """Whether a CSV file has a column called ``name``, by its first line."""
-    with Path(path).open("rb") as file:
-        header = file.readline(1 << 16).decode("utf-8", "replace")
+    """Whether a CSV file has a column called ``name``, by its first line; not where it cannot be read at all."""
+    try:
+        with Path(path).open("rb") as file:
+            header = file.readline(1 << 16).decode("utf-8", "replace")
+    except OSError:
+        return False  # reading it says what is wrong
     return name in (column.strip() for column in header.split(","))
