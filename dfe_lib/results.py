@@ -29,6 +29,7 @@ import jsonschema
 import numpy as np
 from IPython.display import Markdown, display
 
+from dfe_lib.display import Shown
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.provenance import collect
 
@@ -91,7 +92,7 @@ SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Record:
+class Record(Shown):
     """The growing result of one notebook. Made with :meth:`open`, written with :meth:`close`."""
 
     def __init__(self, notebook: str, folder: Path, profile: str, seed: int):
@@ -213,6 +214,13 @@ class Record:
         self._content["data"] = [{"source": source, "what": first}]
         self.close()
         raise _Stop
+
+    def _facts(self) -> dict[str, object]:
+        content = self._content
+        sources = ", ".join(sorted({line["source"] for line in content["data"]}))
+        counts = {k: len(content[k]) for k in ("metrics", "tables", "figures", "outputs")}
+        about = {k: content[k] for k in ("notebook", "profile", "seed")}
+        return {**about, "data": sources or "nothing said yet", **counts, "folder": self.folder}
 
     def close(self) -> Path:
         """Check the record and write metrics.json: complete, or not at all.

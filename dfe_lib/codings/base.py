@@ -14,6 +14,7 @@ from dfe_lib.codings.bounded import bounded_least_squares
 from dfe_lib.codings.dictionary import coordinate_descent
 from dfe_lib.codings.grid import Grid
 from dfe_lib.codings.store import load_coding, save_coding
+from dfe_lib.display import Shown
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53, ExpressionSpace, space_of
 
@@ -85,7 +86,7 @@ def psi_for(coding: Coding, table: pd.DataFrame, source: str = "the frame table"
     return frames.psi(table, coding.space.names)
 
 
-class LinearCoding:
+class LinearCoding(Shown):
     """ψ̂ = offset + Σ_j value(code_j) · template_j, with a uniform grid of levels per unit.
 
     A subclass learns ``templates`` and says how coefficients are found; this class chooses the grid for a bit
@@ -115,6 +116,17 @@ class LinearCoding:
     @property
     def bits_per_frame(self) -> float:
         return self._fitted().bits
+
+    def _facts(self) -> dict[str, object]:
+        if self.grid is None:
+            return {"state": "not fitted", "space": self.space.name}
+        levels = sorted({*map(int, self.grid.levels)})
+        return {
+            "units": len(self._templates),
+            "levels": levels[0] if len(levels) == 1 else f"{levels[0]} to {levels[-1]}",
+            "bits a frame": f"{self.bits_per_frame:.3g}",
+            "space": self.space.name,
+        }
 
     def _fitted(self) -> Grid:
         if self.grid is None:

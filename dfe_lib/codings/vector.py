@@ -11,11 +11,12 @@ from sklearn import cluster
 from dfe_lib import artefacts
 from dfe_lib.codings.base import UNDETECTED, check_training
 from dfe_lib.codings.store import load_coding, save_coding
+from dfe_lib.display import Shown
 from dfe_lib.errors import AssetError, InputError
 from dfe_lib.space import ICT53, ExpressionSpace
 
 
-class KMeans:
+class KMeans(Shown):
     """A vector quantiser: one of K whole-face expressions per frame, log2 K bits.
 
     It cannot spend the budget of the other codings (48 bits would need 2⁴⁸ codewords); it stands in tables
@@ -45,6 +46,15 @@ class KMeans:
     @property
     def bits_per_frame(self) -> float:
         return float(np.log2(self.codes))
+
+    def _facts(self) -> dict[str, object]:
+        state = {} if self._templates is not None else {"state": "not fitted"}
+        return {
+            **state,
+            "codes": self.codes,
+            "bits a frame": f"{self.bits_per_frame:g}",
+            "space": self.space.name,
+        }
 
     def fit(self, psi: np.ndarray) -> Self:
         """Learn the codewords from (n, d) ψ, n ≥ K."""
@@ -94,7 +104,7 @@ class KMeans:
         return coding
 
 
-class FaissRQ:
+class FaissRQ(Shown):
     """FAISS's ResidualQuantizer: S stages, each with a codebook of its own, and a beam search.
 
     The usual residual vector quantiser, trained stage after stage. Unlike DFE's its stages share nothing: it keeps
@@ -147,6 +157,11 @@ class FaissRQ:
     @property
     def bits_per_frame(self) -> float:
         return self.stages * float(np.log2(self.codes))
+
+    def _facts(self) -> dict[str, object]:
+        state = {} if self._books is not None else {"state": "not fitted"}
+        sizes = {"stages": self.stages, "codes": self.codes, "bits a frame": f"{self.bits_per_frame:g}"}
+        return {**state, **sizes, "space": self.space.name}
 
     def fit(self, psi: np.ndarray) -> Self:
         """Learn the codebooks from (n, d) ψ, n ≥ K.

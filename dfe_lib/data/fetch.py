@@ -21,6 +21,7 @@ from dfe_lib.data.integrity import cannot_write, check, content, refusal, store,
 from dfe_lib.data.manifest import Outcome, Plan, cached, candidates, folder, plan
 from dfe_lib.data.registry import Entry, File, Manifest, load_manifest
 from dfe_lib.errors import AssetError
+from dfe_lib.progress import bar as progress_bar
 
 CONNECT_S = 3.0  # a host that takes longer to pick up is, for us, not there
 READ_S = 30.0  # silence within a transfer
@@ -104,10 +105,7 @@ def _fetch_entry(entry: Entry, network: _Network, mirror: bool, manifest: Manife
             return Outcome(entry.name, "unavailable", str(error))
     size = (len(entry.files), entry.bytes)
     states, reasons = set(), []
-    # tqdm keeps to itself where there is no terminal; the line per entry is enough there
-    with tqdm(
-        total=entry.bytes, desc=entry.name, unit="B", unit_scale=True, disable=None, leave=False
-    ) as bar:
+    with progress_bar(total=entry.bytes, desc=entry.name, unit="B", unit_scale=True, leave=False) as bar:
         for file in entry.files:
             try:
                 states.add(_obtain(entry, file, network, mirror, bar))

@@ -20,7 +20,6 @@ from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from dfe_lib import __version__, frames
 from dfe_lib.data.access import of_path
@@ -34,6 +33,7 @@ from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth
 from dfe_lib.face.texture import CROP, crop
 from dfe_lib.face.video import Frame, ahead, probe
 from dfe_lib.face.video import frames as decode
+from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import ICT53
 
 PART = 512  # rows at a time, 3 MB of landmarks: enough to fill the matrix products, little to hold
@@ -200,12 +200,12 @@ def _parts(
     given = landmarker is not None
     with nullcontext(landmarker) if given else Landmarker() as landmarker, TemporaryFile(dir=folder) as kept:
         started = time.perf_counter()
-        pictures = tqdm(
+        pictures = progress_bar(
             ahead(islice(decode(path), max_frames)),
             total=clip.n_frames or None,
             desc=path.name,
             unit="frame",
-            disable=not progress,
+            show=progress,
             leave=False,
         )
         time_s, n_faces, sample = _detect(pictures, landmarker, regressor, kept, mirrored, seconds)

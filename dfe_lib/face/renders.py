@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
-from tqdm import tqdm
 
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import RunError
@@ -26,6 +25,7 @@ from dfe_lib.face.morphable import load_head
 from dfe_lib.face.render import Renderer
 from dfe_lib.face.texture import crop
 from dfe_lib.paths import data_dir
+from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import ICT53
 
 _VERSION = 3  # of what a configuration looks like when rendered; raise it when appearance or renderer change
@@ -96,8 +96,8 @@ def render_frames(config: RenderConfig, progress: bool = True, workers: int | No
     shards = [(config, folder / f"{s:05d}.safetensors", s) for s in range(0, config.subjects, _SHARD)]
     missing = [shard for shard in shards if not shard[1].is_file()]
     workers = min(workers or os.cpu_count() or 1, 8, max(len(missing), 1))
-    bar = tqdm(
-        total=len(missing), desc=f"rendering, {_SHARD} subjects each", disable=not progress or not missing
+    bar = progress_bar(
+        total=len(missing), desc=f"rendering, {_SHARD} subjects each", show=progress and bool(missing)
     )
     if workers > 1:
         with multiprocessing.get_context("spawn").Pool(workers) as pool:

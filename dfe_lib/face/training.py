@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from dfe_lib.face.landmark_sets import MESH478, LandmarkSet
 from dfe_lib.face.layers import LOG_SD
@@ -21,6 +20,7 @@ from dfe_lib.face.real_clips import real_clips, real_examples
 from dfe_lib.face.regressor import ExpressionRegressor
 from dfe_lib.face.renders import RenderConfig, Renders, subject_neutrals
 from dfe_lib.face.symmetry import Mirror, SymmetricNetwork, discriminant
+from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import ICT53
 
 TRAIN = RenderConfig()
@@ -155,7 +155,7 @@ def fit_network(
         optimizer, config.learning_rate, total_steps=steps * config.epochs
     )
     draw = torch.Generator().manual_seed(config.seed)
-    for _ in tqdm(range(config.epochs), desc="training the regressor", unit="epoch", disable=not progress):
+    for _ in progress_bar(range(config.epochs), desc="training the regressor", unit="epoch", show=progress):
         order = torch.randperm(len(x), generator=draw)
         for rows in order[: steps * config.batch].split(config.batch):
             beside = torch.randint(len(real_x), (config.real_batch,), generator=draw)

@@ -23,6 +23,7 @@ import nbformat
 from dfe_lib import results
 from dfe_lib.errors import InputError, RunError
 from dfe_lib.paths import REPOSITORY
+from dfe_lib.progress import BATCH
 from dfe_lib.runner.notebook import Notebook
 
 KERNEL = "dfe"
@@ -43,6 +44,7 @@ def kernel() -> Iterator[str]:
             "PYTHONHASHSEED": "0",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            BATCH: "1",
         }
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
         content = {"argv": argv, "display_name": "DFE", "language": "python", "env": environment}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dfe_lib.display import Shown
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.space import ICT53, ExpressionSpace
 from dfe_lib.tokens import forecast, search, storage
@@ -18,7 +19,7 @@ METHODS = ("encoder", "greedy", "beam")
 NETWORK_BATCH = 4096  # frames in the encoder network at once; bounds its memory
 
 
-class Tokenizer:
+class Tokenizer(Shown):
     """Additive tokens: ``ψ̂ = Σ_s gains[s] · templates[codes[:, s]]``.
 
     ``Tokenizer.load()`` gives the shipped one. ``Tokenizer(config).fit(psi)`` trains a new one.
@@ -265,6 +266,20 @@ class Tokenizer:
         InputError : missing, unreadable, of another kind, shape or expression space.
         """
         return cls.from_parts(**storage.read("tokenizer" if path is None else Path(path), space))
+
+    def _facts(self) -> dict[str, object]:
+        if self._templates is None:
+            return {"state": "not trained", "space": self.space.name}
+        unit = self.space.unit
+        facts = {
+            "stages": self.stages,
+            "codes": self.codes_per_stage,
+            "bits a frame": f"{self.bits_per_frame:g}",
+            "space": f"{self.space.name} ({self.space.dimension} coefficients)",
+            "methods": ", ".join(METHODS if self._encoder is not None else METHODS[1:]),
+        }
+        error = self.card.get(f"held_out_rms_{unit}")
+        return facts if error is None else facts | {"held-out error": f"{error:.3g} {unit}"}
 
     def _check_fitted(self) -> None:
         if self._templates is None:

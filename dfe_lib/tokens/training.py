@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from dfe_lib import frames
 from dfe_lib.errors import InputError
+from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import ICT53, ExpressionSpace, space_of
 from dfe_lib.tokens import checkpoint
 from dfe_lib.tokens.data import Shuffled, split_subjects, spool
@@ -79,7 +79,7 @@ def train(
         phase ends early when they get no better.
     displacements : (d, V, 3) mm per unit of each coefficient, for the sparsity term; without it the term is
         taken on the coefficients.
-    progress : a progress bar, on a terminal.
+    progress : a progress bar, on a terminal or in a live notebook.
     on_epoch : called with each row of the history.
 
     Raises
@@ -123,12 +123,12 @@ def _complete(
 ) -> list[dict]:
     """Take a run from its place to the end; ``keep`` is called now and then, to save it."""
     seed, steps_done = run.config.seed, 0
-    bar = tqdm(
+    bar = progress_bar(
         total=sum(run.epochs.values()),
         initial=len(place.history),
         desc="tokenizer",
         unit="epoch",
-        disable=None if progress and run.team.leads else True,
+        show=progress and run.team.leads,
     )
     with bar:
         while place.phase < len(PHASES):

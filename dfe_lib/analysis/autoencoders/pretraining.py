@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from dfe_lib.analysis.autoencoders.models import Pretraining, blank_model
 from dfe_lib.analysis.autoencoders.patches import hide, normalised
 from dfe_lib.analysis.autoencoders.pictures import Rendered, clip_rows, picture_frames
 from dfe_lib.analysis.representations.sequence import Seen
 from dfe_lib.data.simulation import CohortConfig, simulate_cohort
+from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import ICT53
 
 SECONDS = 16.0  # of each person: room for clips that do not overlap
@@ -26,9 +26,7 @@ def drawn_faces(settings: Pretraining, progress: bool = True) -> np.ndarray:
     cohort = simulate_cohort(config, settings.seed)
     draw, parts = Rendered(cohort), []
     count = None
-    with tqdm(
-        total=settings.people, desc="drawing faces", unit="person", disable=None if progress else True
-    ) as bar:
+    with progress_bar(total=settings.people, desc="drawing faces", unit="person", show=progress) as bar:
         for chunk in cohort.chunks():
             seen = Seen.of(chunk, ICT53.names)
             if settings.kind == "image":
@@ -65,11 +63,11 @@ def pretrain(settings: Pretraining, progress: bool = True) -> tuple[Any, dict]:
             lambda step: min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / settings.steps))),
         )
         order, losses = np.empty(0, np.int64), []
-        for _ in tqdm(
+        for _ in progress_bar(
             range(settings.steps),
             desc=f"pretraining the {settings.kind} autoencoder",
             unit="step",
-            disable=None if progress else True,
+            show=progress,
         ):
             if len(order) < settings.batch:
                 order = np.concatenate([order, rng.permutation(len(pictures))])

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
-from tqdm import tqdm
 
 from dfe_lib.analysis.autoencoders.models import Autoencoder, Pretraining, load_model
 from dfe_lib.analysis.autoencoders.pictures import Pictures, Rendered, clip_rows, picture_frames
@@ -18,6 +17,7 @@ from dfe_lib.analysis.representations.sequence import Seen
 from dfe_lib.data.cohort import Cohort
 from dfe_lib.errors import InputError
 from dfe_lib.paths import data_dir
+from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import space_of
 
 MAE_IMAGE = "MAE image mean+sd"
@@ -106,7 +106,7 @@ def _features(model, table, pictures, recordings, name, progress) -> np.ndarray:
         values = load_file(cached)["features"]
     else:
         vectors = []
-        for recording in tqdm(names, desc=name, unit="recording", disable=None if progress else True):
+        for recording in progress_bar(names, desc=name, unit="recording", show=progress):
             drawn = picture_frames(pictures, by_name[recording], model.size)
             if model.kind == "video":
                 drawn = drawn.reshape(-1, model.frames, *drawn.shape[1:])
