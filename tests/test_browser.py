@@ -2,122 +2,56 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import re
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dfe_lib.paths import NOTEBOOKS
-
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-NOTEBOOK = NOTEBOOKS / "08_token_explorer.ipynb"
-ARGUMENTS = [
-    "--no-sandbox",  # Chromium refuses its sandbox to root, as whom containers run
-    "--use-angle=swiftshader",  # WebGL without a graphics card
-    "--enable-unsafe-swiftshader",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # the widget must not need the network
-]
+from dfe_lib.bench.explorer import (
+    CHROMIUM,
+    NOTEBOOK,
+    browser_page,
+    jupyterlab,
+    key_to_redraw_ms,
+    run_notebook,
+)
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.enable_socket,  # the server on this machine; other hosts are cut off above
+    pytest.mark.enable_socket,  # the server on this machine; other hosts are cut off by the browser's arguments
     pytest.mark.skipif(
         CHROMIUM is None, reason="no Chromium on the PATH; install it to try the widget for real"
     ),
 ]
+SHOTS = os.environ.get("DFE_SCREENSHOTS")  # a folder to keep the pictures in; else pytest's temporary one
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """URL of a JupyterLab that serves a copy of the notebook; all its files are in a temporary folder."""
-    home = tmp_path_factory.mktemp("lab")
-    work = home / "notebooks"
-    work.mkdir()
-    shutil.copy(NOTEBOOK, work)
-    # All cells are drawn, not only those in view: the test need not scroll. And no question about news.
-    _setting(home, "notebook-extension/tracker", windowingMode="none")
-    _setting(home, "apputils-extension/notification", fetchNews="false", checkForUpdates=False)
-    folders = {
-        "JUPYTER_CONFIG_DIR": home / "config",
-        "JUPYTER_RUNTIME_DIR": home / "runtime",
-        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
-        "IPYTHONDIR": home / "ipython",
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    log = open(home / "log", "w")
-    server = subprocess.Popen(
-        [*command, f"--ServerApp.root_dir={work}", "--IdentityProvider.token=t"],
-        env=os.environ | {k: str(v) for k, v in folders.items()},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        yield _url(home / "runtime", server, home / "log")
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-        log.close()
-
-
-def _setting(home: Path, plugin: str, **values) -> None:
-    file = home / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(values))
-
-
-def _url(runtime: Path, server: subprocess.Popen, log: Path) -> str:
-    for _ in range(300):
-        for info in runtime.glob("jpserver-*.json"):
-            return json.loads(info.read_text())["url"]
-        if server.poll() is not None:
-            break
-        time.sleep(0.2)
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("lab")
 
 
 @pytest.fixture(scope="module")
-def page(lab):
-    """The notebook, opened and run from JupyterLab's menu."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.set_default_timeout(120_000)
-        page.goto(f"{lab}lab/tree/{NOTEBOOK.name}?token=t&reset")
-        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        page.get_by_text(re.compile(r"Python 3.* \| Idle")).wait_for()
-        _run_all(page)
-        page.locator("[role=status]", has_text=re.compile(r"frame \d+")).wait_for()
-        page.locator(".js-plotly-plot canvas").first.wait_for()
+def page(home):
+    """The notebook, opened and run from JupyterLab's menu; its errors are gathered in ``page.said``."""
+    with jupyterlab(NOTEBOOK, home) as url, browser_page(height=1100) as page:
+        page.said = []
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and page.said.append(line.text))
+        run_notebook(page, url)
         yield page
-        browser.close()
 
 
-def _run_all(page) -> None:
-    """Run → Run All Cells; once more if it was lost, as happens while the kernel's connection settles."""
-    from playwright.sync_api import TimeoutError as Late
-
-    begun = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[(\d+|\*)\]")).first
-    for attempt in range(4):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        try:
-            return begun.wait_for(timeout=8_000)
-        except Late:
-            if attempt == 3:
-                raise
+@pytest.fixture
+def shot(page, home, request):
+    """Takes a picture of the explorer as it is after the test."""
+    yield
+    folder = Path(SHOTS) if SHOTS else home
+    page.locator("[role=status]").first.evaluate("e => e.scrollIntoView()")
+    page.screenshot(path=folder / f"{request.node.name}.png")
 
 
 def status(page) -> str:
@@ -128,76 +62,186 @@ def until(page, text: str | re.Pattern) -> None:
     page.locator("[role=status]", has_text=text).wait_for()
 
 
-def chips(page):
-    return page.locator("button.widget-toggle-button")
+def tab(page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
 
 
-def picture(page, which: int) -> np.ndarray:
-    """(H, W, 3) uint8: the face (0) or the template (1)."""
-    import io
+def handle(page, slider: str):
+    return page.locator(".widget-slider", has_text=slider).locator(".noUi-handle").first
 
+
+def settled(page, selector: str, what: str = "drawn") -> str:
+    """A value that a canvas says of its drawing, once it has stopped changing."""
+    before = None
+    while before != (now := page.locator(selector).first.get_attribute(f"data-{what}")):
+        before = now
+        page.wait_for_timeout(250)
+    return now
+
+
+def picture(page, selector: str) -> np.ndarray:
+    """(H, W, 3) uint8: a canvas as it is seen."""
     from PIL import Image
 
-    page.wait_for_timeout(800)  # WebGL draws in the next animation frames and says nothing when done
-    shot = page.locator(".js-plotly-plot").screenshot()
-    whole = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
-    height, width = int(0.7 * whole.shape[0]), whole.shape[1] // 2
-    return whole[30:height, which * width : (which + 1) * width]
+    settled(page, selector)
+    shot = page.locator(selector).first.screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
-def test_the_face_is_drawn(page):
-    rgb = picture(page, 0).astype(int)
-    skin = (np.ptp(rgb, axis=2) < 40) & (rgb.max(axis=2) < 235)
-    assert skin.mean() > 0.15, "a grey face fills a good part of the picture"
+FACE, RASTER = ".dfe-face canvas", ".dfe-raster canvas"
 
 
-def test_a_click_on_a_chip_takes_its_token_out_of_the_face(page):
-    with_all, face = status(page), picture(page, 0)
-    total = int(re.search(r"(\d+) of \1 tokens on", with_all)[1])
-    chips(page).first.click()
-    until(page, f"{total - 1} of {total} tokens on")
-    assert (picture(page, 0) != face).any()
-    chips(page).first.click()
-    until(page, f"{total} of {total} tokens on")
-    assert status(page) == with_all
+def test_the_face_is_drawn(page, shot):
+    rgb = picture(page, FACE)
+    assert 0.2 < (rgb.min(axis=2) < 235).mean() < 0.9, "a face fills a good part of the picture"
 
 
-def test_show_explains_the_token_of_a_chip(page):
-    button = page.get_by_role("button", name=re.compile(r"^show \d+$")).last
-    token = re.search(r"\d+", button.inner_text())[0]
-    button.click()
-    page.get_by_text(re.compile(rf"^Token {token}: .+ Used \d+ times in this recording\.$")).wait_for()
-    rgb = picture(page, 1).astype(int)
-    assert ((rgb[..., 0] - rgb[..., 2]) > 60).any(), "what the token moves is hot"
+def test_a_click_on_a_template_bends_the_face_with_it(page, shot):
+    tab(page, "Tokens")
+    faces = page.locator(".dfe-gallery").first.locator("button")
+    assert faces.count() == 256
+    before = picture(page, FACE)
+    faces.nth(3).click()
+    token = faces.nth(3).get_attribute("data-code")
+    until(page, f"token {token}: face moved by")
+    page.get_by_text(re.compile(rf"Token {token}: .+ Moves the face by")).wait_for()
+    rgb = picture(page, FACE)
+    assert (rgb != before).any() and ((rgb[..., 0] - rgb[..., 2]) > 60).any(), "what the token moves is hot"
+    page.keyboard.press("ArrowRight")
+    until(page, f"token {faces.nth(4).get_attribute('data-code')}: face moved by")
 
 
-def test_the_frame_slider_works_from_the_keyboard(page):
+def test_the_intensity_slider_moves_the_mesh(page, record_property):
+    before = picture(page, FACE)
+    taken = key_to_redraw_ms(page, "Intensity", ("ArrowRight", "ArrowLeft") * 3 + ("End",))
+    record_property("key_to_face_ms", round(float(np.median(taken)), 1))
+    assert (picture(page, FACE) != before).any()
+    handle(page, "Intensity").press("Home")
+    until(page, re.compile(r"face moved by [1-9\d.]+"))
+
+
+def test_the_face_turns_by_keyboard_and_shows_its_mesh(page, shot):
+    front = picture(page, FACE)
+    page.locator(FACE).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert settled(page, FACE, "yaw") == "0.20"
+    turned = picture(page, FACE)
+    assert (turned != front).any()
+    page.get_by_label("Wireframe").check()
+    page.wait_for_timeout(500)
+    assert (picture(page, FACE) != turned).any()
+    page.get_by_label("Wireframe").uncheck()
+    page.get_by_role("button", name="Front view").click()
+    page.wait_for_timeout(500)
+    assert settled(page, FACE, "yaw") == "0.00" and (picture(page, FACE) == front).mean() > 0.98
+
+
+def test_a_composed_face_and_its_coefficients(page, shot):
+    tab(page, "Compose")
+    page.get_by_role("button", name="take this frame's tokens").click()
+    until(page, re.compile(r"composed face: face moved by \d"))
+    bars = page.locator("svg[role=img]", has_text="jawOpen")
+    full = bars.get_attribute("aria-label")
+    page.get_by_role("button", name="clear", exact=True).click()
+    until(page, "composed face: face moved by 0.00 mm")
+    assert bars.get_attribute("aria-label") != full
+
+
+def test_a_click_on_a_cell_goes_there_and_chooses_its_token(page, shot):
+    tab(page, "Recording")
+    page.locator(RASTER).click(position={"x": 420, "y": 12})
+    until(page, re.compile(r"frame [1-9]\d* · .*recorded face"))
+    assert settled(page, RASTER, "cursor") == re.search(r"frame (\d+)", status(page))[1]
+    before = picture(page, RASTER)
+    page.get_by_label("show only the chosen token").check()
+    page.wait_for_timeout(500)
+    assert (picture(page, RASTER) != before).any()
+    page.get_by_label("show only the chosen token").uncheck()
+
+
+def test_playing_moves_face_and_raster(page, shot):
+    handle(page, "Frame").press("Home")
+    until(page, "frame 0 ·")
+    face, raster = picture(page, FACE), picture(page, RASTER)
+    page.get_by_role("button", name=re.compile("Play")).first.click()
+    until(page, re.compile(r"frame ([5-9]|[1-5]\d) ·"))
+    page.get_by_role("button", name=re.compile("Pause|Stop")).first.click()
+    page.wait_for_timeout(500)
+    assert (picture(page, FACE) != face).any() and (picture(page, RASTER) != raster).any()
+
+
+def test_frames_and_stages_work_from_the_keyboard(page):
+    page.wait_for_timeout(500)
     before = int(re.search(r"frame (\d+)", status(page))[1])
-    handle = page.locator(".widget-slider", has_text="Frame").locator(".noUi-handle")
-    handle.focus()
-    page.keyboard.press("ArrowRight")
-    until(page, f"frame {before + 1} ·")
-
-
-def test_stage_slider_goes_from_coarse_to_fine(page):
-    handle = page.locator(".widget-slider", has_text="Stages used").locator(".noUi-handle")
-    handle.focus()
-    page.keyboard.press("Home")
-    until(page, re.compile(r"· 0 of \d+ tokens on · face moved by 0\.00 mm"))
-    page.keyboard.press("ArrowRight")
-    until(page, re.compile(r"· 1 of \d+ tokens on"))
-    page.keyboard.press("End")
+    handle(page, "Frame").press("ArrowLeft")
+    until(page, f"frame {before - 1} ·")
+    handle(page, "Stages used").press("Home")
+    until(page, re.compile(r"· 0 of \d+ tokens on .* face moved by 0\.00 mm"))
+    handle(page, "Stages used").press("End")
     until(page, re.compile(r"· (\d+) of \1 tokens on"))
+    page.locator("button.widget-toggle-button").first.click()
+    until(page, re.compile(r"· 5 of 6 tokens on"))
 
 
-def test_another_recording_is_opened_from_the_list(page):
-    choice = page.locator(".widget-dropdown", has_text="Recording").locator("select")
+def test_another_recording_and_the_comparison(page, shot):
+    choice = page.locator(".widget-dropdown", has_text="Recording").locator("select").first
     names = choice.locator("option").all_inner_texts()
     choice.select_option(names[1])
     until(page, re.compile(rf"^{re.escape(names[1])} · frame \d+"))
+    tab(page, "Compare")
+    page.get_by_text("Jensen–Shannon distance").wait_for()
+    assert page.locator("svg[role=img]", has_text="%").locator("rect").count() > 10
 
 
-def test_no_cell_failed(page):
-    errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
+def test_export_says_what_it_wrote(page, home, shot):
+    tab(page, "Export")
+    page.get_by_role("button", name="write CSV, PNG and citation").click()
+    page.locator("[role=alert]", has_text="citation.txt").wait_for()
+    assert (home / "notebooks" / "selection" / "face.png").is_file()
+
+
+def test_every_control_has_a_name_for_screen_readers(page):
+    missing = page.evaluate(
+        """() => [...document.querySelectorAll('.dfe button, .dfe canvas')].filter(
+          (e) => !e.getAttribute('aria-label') && !e.textContent.trim()).map((e) => e.outerHTML.slice(0, 80))"""
+    )
+    assert not missing
+
+
+def test_nothing_failed(page):
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     assert "Traceback" not in " ".join(errors.all_inner_texts())
+    assert page.said == []
+
+
+def test_the_saved_notebook_is_small_and_its_page_shows_the_pictures(page, home):
+    """Without a kernel: what the executed notebook holds, as the report's page of it, in a browser."""
+    import nbformat
+
+    from dfe_lib.report.executed import to_html
+
+    page.keyboard.press("Escape")
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.get_by_text("Save Notebook", exact=True).click()
+    saved = home / "notebooks" / NOTEBOOK.name
+    for _ in range(60):
+        content = nbformat.read(saved, as_version=4)
+        if sum(bool(cell.get("outputs")) for cell in content.cells) >= 6:
+            break
+        page.wait_for_timeout(500)
+    state = content.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    assert len(str(state)) < 5e6
+    exported = to_html(saved, home / "page")
+    said, static = [], page.context.new_page()
+    static.on("pageerror", lambda error: said.append(str(error)))
+    static.on("console", lambda line: line.type == "error" and said.append(line.text))
+    static.goto(exported.as_uri())
+    pictures = static.locator(".jp-RenderedImage img")
+    assert pictures.count() >= 4, "gallery, raster, coarse to fine, tokens"
+    for i in range(pictures.count()):
+        assert pictures.nth(i).evaluate("e => e.naturalWidth") > 300
+    static.screenshot(path=(Path(SHOTS) if SHOTS else home) / "static_export.png", full_page=True)
+    static.close()
+    assert said == []

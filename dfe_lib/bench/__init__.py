@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dfe_lib.bench.codings import codings
 from dfe_lib.bench.datasets import datasets
+from dfe_lib.bench.explorer import explorer
 from dfe_lib.bench.extraction import extraction
 from dfe_lib.bench.prediction import null, planted, prediction
 from dfe_lib.bench.quality import quality
@@ -33,6 +34,7 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "codings": codings,
     "simulation": simulation,
     "readers": readers,
+    "explorer": explorer,
     "datasets": datasets,
     "prediction": prediction,
     "prediction_null": null,

@@ -42,6 +42,11 @@ GOALS = {
     "mixed: extraversion: detected by DFE bag of tokens": "≥ 0.9",
     "_first_open_s": "≤ 5",
     "_open_again_s": "≤ 5",
+    "gallery_of_256_s": "≤ 3",
+    "face478_key_to_face_ms": "≤ 100",
+    "ict_key_to_face_ms": "≤ 250",
+    "_state_mb": "≤ 5",
+    "scroll_frame_ms": "≤ 20",
 }
 
 ABOUT = {
@@ -172,6 +177,12 @@ last is what solving many frames together brings in NumPy; SciPy's loop is compi
 clips in ten folders, three annotation pickles), as DAIC-WOZ (10,000 folders of four files, two tables) and as AffectNet
 (10,000 pictures, 30,000 labels of a file each).
 `first` makes the index, `again` finds it unchanged; `walk` asks the same tree for the size of each file.""",
+    "explorer": """The token explorer in JupyterLab, a recording of ten minutes (18,000 made-up frames, 6 stages) in
+headless Chromium that draws in software, on the mesh of 478 vertices and on the dense one of 9,409. `key_to_face` is
+from the press of a key on the intensity slider, through kernel and back, to the drawn face, the median of thirty;
+`opens_in` all that the cell does, the gallery's 256 faces included; `state` what a saved notebook holds of all widgets
+(plotly's own code alone would be 5.0 MB); `scroll_frame` the time from one picture to the next while the raster is
+scrolled through, the median of 120 (16.7 at 60 pictures a second).""",
     "readers": """Ten minutes of OpenFace's whole output (18,000 rows of 714 columns, made up) read by turns, the
 shortest of five: `pandas.read_csv` with its defaults, and this library's readers of action units, of the 68 landmarks
 and of the shape, each with all its checks, to a frame table.""",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +63,7 @@ def train(
 
 def bench(
     what: Annotated[
-        str, typer.Argument(help="extraction, tokens, quality, codings, readers or all.")
+        str, typer.Argument(help="extraction, tokens, quality, codings, readers, explorer or all.")
     ] = "all",
 ) -> None:
     """Measure speed on this machine against peers in the same run; figures to benchmarks/ and BENCHMARKS.md."""
@@ -96,11 +97,10 @@ def build(
 
 
 def doctor() -> None:
-    """Say what this installation can do: Python, packages, model, assets, GPU, browser, OpenGL."""
+    """Say what this installation can do: versions, model, assets and where they lie, GPU, browser, OpenGL, disk."""
     from dfe_lib import doctor as examination
 
     findings = examination.examine()
-    for finding in findings:
-        print(f"{finding.mark} {finding.topic:<14} {finding.text}")
+    print(examination.page(findings, shutil.get_terminal_size().columns))
     if any(finding.broken for finding in findings):
         raise typer.Exit(1)

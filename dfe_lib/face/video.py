@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -60,7 +61,7 @@ def probe(path: str | Path) -> Clip:
         return Clip(stream.width, stream.height, rate, int(length), False)
 
 
-def frames(path: str | Path) -> Iterator[Frame]:
+def frames(path: str | Path, from_s: float = 0.0) -> Iterator[Frame]:
     """Decode a video or a photograph frame by frame.
 
     Times are the container's presentation times, so variable frame rates are right. A frame without a time, or
@@ -80,10 +81,16 @@ def frames(path: str | Path) -> Iterator[Frame]:
         stream.thread_type = "AUTO"
         step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
         last, index = -step, -1
+        if from_s > 0:
+            with suppress(av.FFmpegError):  # what cannot be sought, like a GIF, is decoded from its beginning
+                container.seek(int(from_s / stream.time_base), stream=stream)
         try:
-            for index, frame in enumerate(container.decode(stream)):
+            for frame in container.decode(stream):
                 time = frame.time if frame.time is not None and frame.time > last else last + step
                 last = time
+                if time < from_s - step / 2:
+                    continue
+                index += 1
                 rgb = frame.to_ndarray(format="rgb24")
                 turns = round(frame.rotation / 90) % 4
                 yield Frame(index, float(time), np.rot90(rgb, turns) if turns else rgb)
