@@ -8,13 +8,19 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 from dfe_lib.data import manifest
-from dfe_lib.paths import REPOSITORY, data_dir, mirrors
+from dfe_lib.paths import REPOSITORY, data_dir, mirrors, results_dir
 
 PYTHONS = ((3, 11), (3, 13))  # oldest and newest supported
+SHOWN = (
+    "dfe_lib", "numpy", "pandas", "torch", "mediapipe", "av", "scikit-learn", "matplotlib", "plotly", "jupyterlab",
+    "papermill", "nbdime",
+)  # fmt: skip
+ROOM = 3.0  # GB: the open data sets and a run of the demo take about one, PyTorch with CUDA more
 _RENDER = """
 import pyvista
 plotter = pyvista.Plotter(off_screen=True, window_size=(32, 32))
@@ -45,7 +51,29 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything that the commands rely on; takes a few seconds and changes nothing."""
-    return [_python(), _packages(), *_artefacts(), *_assets(), _gpu(), _opengl(), _browser()]
+    return [
+        _python(), _packages(), _versions(), *_artefacts(), *_assets(), _gpu(), _opengl(), _browser(), *_disks(),
+    ]  # fmt: skip
+
+
+def page(findings: list[Finding], width: int = 100) -> str:
+    """The findings as a table for a terminal: mark, topic and text, wrapped to the width, and what the marks mean.
+
+    >>> print(page([Finding("gpu", "none", ok=False)]).splitlines()[0])
+    -- gpu  none
+    """
+    topics = max(len(f.topic) for f in findings)
+    lines, before = [], ""
+    for f in findings:
+        topic = f.topic if f.topic != before else ""  # one topic, many lines
+        first = f"{f.mark} {topic:<{topics}}  "
+        rest = " " * len(first)
+        whole = {"break_long_words": False, "break_on_hyphens": False}  # names can be copied
+        lines += textwrap.wrap(f.text, max(width, 60), initial_indent=first, subsequent_indent=rest, **whole)
+        before = f.topic
+    broken = sum(f.broken for f in findings)
+    verdict = f"{broken} broken; see the lines with !!" if broken else "everything that is required works"
+    return "\n".join([*lines, "", f"{verdict}  (ok: there, --: absent but not required, !!: broken)"])
 
 
 def _python() -> Finding:
@@ -84,6 +112,16 @@ def locked(path: Path) -> dict[str, str]:
     return dict(pins)
 
 
+def _versions() -> Finding:
+    found = []
+    for name in SHOWN:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue  # _packages names it
+    return Finding("versions", ", ".join(found), True)
+
+
 def _artefacts() -> list[Finding]:
     from dfe_lib.build import TARGETS
     from dfe_lib.paths import ASSETS
@@ -97,14 +135,31 @@ def _assets() -> list[Finding]:
     found = []
     for entry in manifest.load_manifest().select(None):
         there = manifest.available(entry.name)
-        text = (
-            "at hand" if there else f"not at hand; `dfe data fetch {entry.name}` ({entry.bytes / 1e6:.0f} MB)"
-        )
+        text = f"not at hand; `dfe data fetch {entry.name}` ({entry.bytes / 1e6:.0f} MB)"
+        if there:
+            text = f"at hand in {_place(entry)}"
         if entry.name == "mediapipe-face-landmarker" and not there:
             text += "; until then videos cannot be extracted"
         found.append(Finding("asset", f"{entry.name}: {text}", there))
     places = ", ".join(map(str, (data_dir(), *mirrors())))
     return [*found, Finding("looked in", places, True)]
+
+
+def _place(entry) -> str:
+    """The folders that an entry's files lie in: the cache, a mirror, or an installed package."""
+    roots = [data_dir(), *mirrors()]
+    places = [p.place for p in manifest.plan(entry.name)]
+    found = (next((root for root in roots if p.is_relative_to(root)), p.parent) for p in places)
+    return ", ".join(dict.fromkeys(map(str, found)))
+
+
+def _disks() -> list[Finding]:
+    found = []
+    for what, folder in (("data", data_dir()), ("results", results_dir("demo").parent)):
+        there = next(p for p in (folder, *folder.parents) if p.is_dir())
+        free = shutil.disk_usage(there).free / 1e9
+        found.append(Finding("disk", f"{free:.1f} GB free for {what} ({folder})", free >= ROOM))
+    return found
 
 
 def _gpu() -> Finding:

@@ -38,7 +38,7 @@ def one_line(err: str) -> str:
 @pytest.mark.parametrize(
     "command",
     [
-        [], ["extract"], ["import"], ["encode"], ["export"], ["train"], ["explore"], ["reproduce"],
+        [], ["extract"], ["import"], ["encode"], ["export"], ["train"], ["explore"], ["reproduce"], ["diff"],
         ["bench"], ["build"], ["doctor"],
         ["data"], ["data", "list"], ["data", "fetch"], ["data", "verify"], ["data", "where"],
         ["data", "extract"], ["data", "docs"],
@@ -47,6 +47,24 @@ def one_line(err: str) -> str:
 def test_every_command_explains_itself(dfe, command):
     code, out, _ = dfe(*command, "--help")
     assert code == 0 and "Usage: dfe" in out
+
+
+def test_every_example_is_a_command_that_the_parser_accepts():
+    import shlex
+
+    import typer.main
+
+    from dfe_lib.cli.examples import EXAMPLES
+
+    root = typer.main.get_command(cli.app)
+    assert {*EXAMPLES} - {""} == {*root.commands}, "each command has examples"
+    for line in (line for lines in EXAMPLES.values() for line in lines):
+        program, name, *rest = shlex.split(line)
+        command = root.commands[name]
+        if hasattr(command, "commands"):
+            name, *rest = rest
+            command = command.commands[name]
+        assert program == "dfe" and command.make_context(name, rest, resilient_parsing=False), line
 
 
 def test_help_needs_none_of_the_heavy_packages():
@@ -234,5 +252,5 @@ def test_an_error_of_several_lines_is_said_in_one(dfe, monkeypatch):
 def test_doctor_examines(dfe):
     code, out, _ = dfe("doctor")
     assert code in (0, 1)
-    for topic in ("python", "packages", "shipped", "asset", "gpu", "opengl", "browser"):
+    for topic in ("python", "packages", "versions", "shipped", "asset", "gpu", "opengl", "browser", "disk"):
         assert re.search(rf"^(ok|--|!!) {topic}\b", out, flags=re.MULTILINE)

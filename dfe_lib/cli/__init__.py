@@ -1,7 +1,7 @@
 """The ``dfe`` command: thin; each command imports what it needs when it runs, so that ``--help`` is quick.
 
 One module per group of commands; they are registered here, in the order of ``dfe --help``. A new command is a
-function in its group's module and one line below.
+function in its group's module, one line below and its examples in ``examples``.
 
 Exit codes: 0 done, 1 a notebook or check failed, 2 an input, name or file cannot be used, 130 interrupted.
 """
@@ -14,12 +14,14 @@ from typing import Annotated
 import typer
 
 from dfe_lib.cli import data, making, notebooks, recordings
+from dfe_lib.cli.examples import EPILOGS
 from dfe_lib.cli.say import complain
 from dfe_lib.errors import DFEError
 
 app = typer.Typer(
     name="dfe",
     help="Discrete Facial Encoding: face video to tokens to tables.",
+    epilog=EPILOGS[""],
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,18 +37,22 @@ def _options(
     _debug = debug
 
 
-app.command()(recordings.extract)
-app.command("import")(recordings.import_)
-app.command()(recordings.encode)
-app.command()(recordings.export)
-app.command()(making.train)
-app.command()(notebooks.reproduce)
-app.command()(notebooks.diff)
-app.command()(notebooks.explore)
-app.command()(making.bench)
-app.command()(making.build)
-app.command()(making.doctor)
-app.add_typer(data.data, name="data")
+_PANELS = {
+    "Your own video": {
+        "extract": recordings.extract,
+        "import": recordings.import_,
+        "encode": recordings.encode,
+        "export": recordings.export,
+        "explore": notebooks.explore,
+    },
+    "The notebooks": {"reproduce": notebooks.reproduce, "diff": notebooks.diff},
+    "Making and measuring": {"train": making.train, "build": making.build, "bench": making.bench},
+    "This installation": {"doctor": making.doctor},
+}
+for _panel, _commands in _PANELS.items():
+    for _name, _function in _commands.items():
+        app.command(_name, rich_help_panel=_panel, epilog=EPILOGS[_name])(_function)
+app.add_typer(data.data, name="data", rich_help_panel="This installation", epilog=EPILOGS["data"])
 
 
 def main() -> None:
