@@ -12,7 +12,7 @@ import pandas as pd
 
 from dfe_lib import frames
 from dfe_lib.data.adapters.au_frames import ActionUnitFrames, au_frames
-from dfe_lib.data.adapters.tables import numbers, read_csv
+from dfe_lib.data.adapters.tables import numbers, read_csv, read_wide
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ExpressionSpace
 
@@ -118,7 +118,8 @@ def read_openface_shape(
         raise InputError(f"no such space of OpenFace: {choices(space, SPACES)}")
     target = SPACES[space]
     option = "-pdmparams" if space == "openface34" else "-3Dfp"
-    base, psi, detected = _faces(path, target.names, "with the shape", option)
+    base, values, detected = _faces(path, target.names, "with the shape", option)
+    psi = values.astype(np.float64)
     if space == "openface204" and detected.any():
         psi[detected] = _upright(psi[detected].reshape(-1, N_LANDMARKS, 3)).reshape(-1, len(target.names))
     if detected.any():
@@ -166,10 +167,8 @@ def read_openface_landmarks(path: str | Path, axes: str = "XYZ", recording: str 
         attrs={"tool": "OpenFace"},
         source_frame=base[:, 0].astype(np.int32),
     )
-    points = values.T.astype(np.float32).reshape(
-        len(axes), N_LANDMARKS, -1
-    )  # column by column, as they lie there
-    return Landmarks68(table, np.ascontiguousarray(points.transpose(2, 1, 0)))
+    points = values.reshape(-1, len(axes), N_LANDMARKS).transpose(0, 2, 1)
+    return Landmarks68(table, np.ascontiguousarray(points))
 
 
 def openface_landmark_axes(path: str | Path) -> str:
@@ -186,17 +185,15 @@ def openface_landmark_axes(path: str | Path) -> str:
 def _faces(
     path: str | Path, names: Sequence[str], what: str, option: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n, 3) frame, time and confidence; (n, k) values, NaN where not detected; (n,) detected."""
+    """(n, 3) frame, time and confidence; (n, k) float32 values, NaN where not detected; (n,) detected."""
     base = ["frame", "timestamp", "confidence"]
-    wanted = {*base, "success", *names}
     try:
-        table = read_csv(path, [*base, *names], f"an OpenFace CSV {what}", wanted.__contains__, text=())
+        table, values = read_wide(path, base, names, f"an OpenFace CSV {what}", ["success"])
     except InputError as error:
         raise InputError(f"{error}; run OpenFace with {option}") from error
     lead = numbers(table, base, path)
     if len(np.unique(lead[:, 0])) < len(lead):
         raise InputError(f"{path} lists several faces in one frame; keep the rows of one face_id")
-    values = numbers(table, names, path)
     success = (table["success"] == 1).to_numpy() if "success" in table.columns else lead[:, 2] > 0
     detected = success & np.isfinite(values).all(axis=1)
     values[~detected] = np.nan

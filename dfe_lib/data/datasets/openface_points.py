@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dfe_lib.data.adapters.tables import numbers, read_csv
+from dfe_lib.data.adapters.tables import numbers, read_wide
 from dfe_lib.data.datasets.columns import N_POINTS, POINTS, POINTS_2D, with_points
 from dfe_lib.errors import InputError
 
@@ -35,18 +35,11 @@ def read_points(path: str | Path, name: str = "{axis}_{i}", axes: str = "XYZ") -
     InputError : not such a file, a column missing, text where numbers should be, a frame twice.
     """
     wanted = [name.format(axis=axis, i=i) for axis in axes for i in range(N_POINTS)]
-    table = read_csv(
-        path,
-        ["frame", *wanted],
-        "a table of 68 landmarks",
-        only={"frame", "confidence", "success", *wanted}.__contains__,
-        text=(),
-    )
+    table, flat = read_wide(path, ["frame"], wanted, "a table of 68 landmarks", ["confidence", "success"])
     frame = numbers(table, ["frame"], path)[:, 0].astype(np.int64)
     if len(np.unique(frame)) < len(frame):
         raise InputError(f"{path} lists several faces in one frame; keep the rows of one")
-    values = numbers(table, wanted, path).astype(np.float32).reshape(len(table), len(axes), N_POINTS)
-    values = np.ascontiguousarray(values.transpose(0, 2, 1))
+    values = np.ascontiguousarray(flat.reshape(len(table), len(axes), N_POINTS).transpose(0, 2, 1))
     if "success" in table.columns:
         success = (table["success"] == 1).to_numpy()
     elif "confidence" in table.columns:
