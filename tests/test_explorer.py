@@ -243,7 +243,14 @@ def test_footage_shows_the_frame_that_was_measured(tmp_path):
     for frame in (0, 1, 5, 30, 12, 39):  # on, a step, ahead, back
         jpeg, dots = footage.picture(frame)
         assert np.asarray(Image.open(io.BytesIO(jpeg))).mean() == pytest.approx(6 * frame, abs=5), frame
-        assert dots.shape == (478, 2) and dots[0, 0] == frame
+        assert dots.shape == (478, 2) and dots[0, 0] == pytest.approx(frame * 250 / 48)
+    face = points.copy()
+    face[:, :, 0] = np.linspace(30, 40, 478)  # 10 px wide and high, and half of that around it
+    face[:, :, 1] = np.linspace(20, 30, 478)
+    near = Footage(clips_of(frames.with_landmarks(table, face), Tokens(), {"one": path})["one"])
+    jpeg, dots = near.picture(3)
+    assert Image.open(io.BytesIO(jpeg)).size == (250, 250)
+    np.testing.assert_allclose(dots[[0, -1]], [[62.5, 62.5], [187.5, 187.5]])
 
 
 # Pictures

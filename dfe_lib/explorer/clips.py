@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHIPPED_FROM = "intel-sample-videos"  # whose clips the shipped tracks were measured on
 _HEIGHT = 250  # pixels of a picture as it is shown
+_MARGIN = 0.5  # of the face's size, around all places where it was found
 _LEAP = 90  # frames ahead that are decoded one by one; further ones are sought
 
 
@@ -119,13 +120,15 @@ class Footage:
         self._clip, self._time = clip, clip.time_s
         self._mirrored = bool(clip.rows.attrs.get("mirrored", False))
         self._landmarks = frames.landmarks(clip.rows) if "landmarks" in clip.rows.columns else None
+        self._box = None if self._landmarks is None else _surroundings(self._landmarks[..., :2])
         self._coming = None
         self._next = 0
 
     def picture(self, frame: int) -> tuple[bytes, np.ndarray]:
-        """JPEG of a frame, ``_HEIGHT`` pixels high at most, and its landmarks (478, 2) float32 in its pixels.
+        """JPEG of a frame, ``_HEIGHT`` pixels high, and its landmarks (478, 2) float32 in its pixels.
 
-        Landmarks are empty (0, 2) where there are none. Frames are counted as the extraction counted them.
+        It shows the part of the picture in which the clip's face moves. Landmarks are empty (0, 2) where there are
+        none. Frames are counted as the extraction counted them.
 
         Raises
         ------
@@ -143,12 +146,32 @@ class Footage:
             self._coming = None
             raise InputError(f"{self._clip.video} ends before frame {frame}; it is not the recording's video")
         rgb = found.rgb[:, ::-1] if self._mirrored else found.rgb
-        scale = min(1.0, _HEIGHT / rgb.shape[0])
-        picture = Image.fromarray(np.ascontiguousarray(rgb))
-        picture = picture.resize((round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)))
+        left, top, right, bottom = _within(self._box, rgb.shape[1], rgb.shape[0])
+        scale = _HEIGHT / (bottom - top)
+        picture = Image.fromarray(np.ascontiguousarray(rgb[top:bottom, left:right]))
+        picture = picture.resize((max(1, round((right - left) * scale)), _HEIGHT))
         kept = io.BytesIO()
         picture.save(kept, "JPEG", quality=85)
         points = np.empty((0, 2), np.float32)
         if self._landmarks is not None and np.isfinite(self._landmarks[frame]).all():
-            points = (self._landmarks[frame, :, :2] * scale).astype(np.float32)
+            points = ((self._landmarks[frame, :, :2] - [left, top]) * scale).astype(np.float32)
         return kept.getvalue(), points
+
+
+def _surroundings(points: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom around all found faces of a clip, (n, 478, 2) px; None without any."""
+    found = points[np.isfinite(points).all(axis=(1, 2))]
+    if not len(found):
+        return None
+    margin = _MARGIN * np.ptp(found, axis=1).max(axis=0)
+    low, high = found.min(axis=(0, 1)) - margin, found.max(axis=(0, 1)) + margin
+    return (*np.floor(low).astype(int).tolist(), *np.ceil(high).astype(int).tolist())
+
+
+def _within(box: tuple[int, int, int, int] | None, width: int, height: int) -> tuple[int, int, int, int]:
+    """The part of a box that lies in a picture; all of the picture where that is next to nothing."""
+    if box is not None:
+        left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
+        if right - left >= 8 and bottom - top >= 8:
+            return left, top, right, bottom
+    return 0, 0, width, height

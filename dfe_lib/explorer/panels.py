@@ -11,6 +11,7 @@ from dfe_lib.explorer.views import FaceView, Gallery, Picture
 PLAY_MS = 100  # between two updates while playing; slower than an update takes, so that they do not pile up
 _NAMED = {"description_width": "92px"}
 _WIDE = {"width": "96%"}
+TAB = {"height": "620px", "overflow": "auto"}  # all alike, so that the raster below stays where it is
 
 
 def _slider(description: str, **options) -> widgets.FloatSlider:
@@ -21,9 +22,9 @@ def _choice(description: str, options, **more) -> widgets.Dropdown:
     return widgets.Dropdown(description=description, options=options, style=_NAMED, layout=_WIDE, **more)
 
 
-def _button(text: str, tooltip: str) -> widgets.Button:
+def _button(text: str, tooltip: str, width: str = "auto") -> widgets.Button:
     return widgets.Button(
-        description=text, tooltip=tooltip, layout={"width": "auto", "align_self": "flex-start"}
+        description=text, tooltip=tooltip, layout={"width": width, "align_self": "flex-start", "flex": "none"}
     )
 
 
@@ -103,8 +104,8 @@ class RecordingPanel:
         self.dots = widgets.Checkbox(description="Landmarks", value=True, indent=False)
         self.frame = widgets.IntSlider(description="Frame", min=0, max=0, style=_NAMED, layout=_WIDE)
         self.play = widgets.Play(interval=PLAY_MS, min=0, max=0, tooltip="Play the recording")
-        self.back = _button("◀ frame", "One frame back")
-        self.on = _button("frame ▶", "One frame on")
+        self.back = _button("◀ step", "One frame back", "84px")
+        self.on = _button("step ▶", "One frame on", "84px")
         self.stages = widgets.IntSlider(
             description="Stages used", value=depth, min=0, max=depth, style=_NAMED, layout=_WIDE
         )

@@ -135,8 +135,8 @@ def psi_bars(psi: np.ndarray, space: ExpressionSpace, columns: int = 2) -> str:
     for region, members in space.regions.items():
         rows.append((region, None))
         rows += [(space.names[i], float(psi[i])) for i in members]
-    per, step, label, reach = -(-len(rows) // columns), 15, 128, 50
-    width = label + 2 * reach + 44
+    per, step, label, reach = -(-len(rows) // columns), 15, 120, 44
+    width = label + 2 * reach + 42
     shapes = []
     for i, (name, value) in enumerate(rows):
         x, y = (i // per) * (width + 16), (i % per) * step
@@ -164,12 +164,12 @@ def use_bars(table: pd.DataFrame, words: Sequence[str], names: tuple[str, str], 
     label, reach, step = 270, 200, 36
     shades = (QUALITATIVE[0], QUALITATIVE[1])
     shapes = [
-        f'<rect x="{label + i * 230}" y="4" width="12" height="12" fill="{shade}"/>'
-        f'<text x="{label + 18 + i * 230}" y="15">{html.escape(_short(name, 30))}</text>'
+        f'<rect x="{label}" y="{4 + 18 * i}" width="12" height="12" fill="{shade}"/>'
+        f'<text x="{label + 18}" y="{15 + 18 * i}">{html.escape(_short(name, 36))}</text>'
         for i, (name, shade) in enumerate(zip(names, shades, strict=True))
     ]
     for row, entry in enumerate(rows.itertuples()):
-        y = 26 + row * step
+        y = 46 + row * step
         text = html.escape(_short(f"{entry.token}: {words[entry.token]}", 42))
         shapes.append(f'<text x="{label - 8}" y="{y + 19}" text-anchor="end">{text}</text>')
         for i, share in enumerate((entry.one, entry.two)):
@@ -177,13 +177,14 @@ def use_bars(table: pd.DataFrame, words: Sequence[str], names: tuple[str, str], 
             shapes.append(f'<rect x="{label}" y="{at}" width="{length:.1f}" height="13" fill="{shades[i]}"/>')
             shapes.append(f'<text x="{label + length + 6:.1f}" y="{at + 11}">{100 * share:.1f} %</text>')
     said = f"Token use of {names[0]} and {names[1]}, the {len(rows)} tokens with the largest difference"
-    return _svg(label + reach + 80, 30 + step * len(rows), said, "".join(shapes))
+    return _svg(label + reach + 80, 50 + step * len(rows), said, "".join(shapes))
 
 
 def _svg(width: float, height: float, said: str, inside: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html.escape(said)}" width="{width:.0f}" '
-        f'height="{height:.0f}" font-size="12" font-family="system-ui, sans-serif" fill="currentColor">{inside}</svg>'
+        f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:100%" fill="currentColor" '
+        f'font-size="12" font-family="system-ui, sans-serif">{inside}</svg>'
     )
 
 

@@ -70,9 +70,9 @@ def stage_line(state: ExplorerState, book: Codebook, stage: int) -> str:
     words = "" if code == NOTHING else f"{html.escape(book.words[code])} × {state.tokenizer.gains[stage]:.2f}"
     truth = replace(state, mode=COMPOSED).truth()
     if truth is None:
-        return words
+        return paragraph(words)
     left = float(book.space.norm(truth - state.composition()[stage]))
-    return f"{left:.2f} {book.space.unit} left{' · ' if words else ''}{words}"
+    return paragraph(f"{left:.2f} {book.space.unit} left{' · ' if words else ''}{words}")
 
 
 def compared(table: pd.DataFrame, distance: float) -> str:

@@ -59,6 +59,8 @@ class Explorer(widgets.VBox):
         self.filter = widgets.Checkbox(description="show only the chosen token", indent=False)
         self.status = widgets.HTML()
         every = (self.tokens, self.composer, self.player, self.compare, self.export)
+        for panel in every:
+            panel.box.layout = panels.TAB
         self.tabs = widgets.Tab([panel.box for panel in every], titles=_TABS, selected_index=2)
         self.tabs.layout = {"flex": "1 1 0", "min_width": "0"}
         # The figure of all tokens is one picture; the tokens most like one, or apart, are small ones of their own.

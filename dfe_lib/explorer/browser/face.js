@@ -21,7 +21,7 @@ void main() {
   if (m.z < 0.0) m = -m;
   float light = 0.42 + 0.63 * max(dot(m, normalize(vec3(-0.35, 0.45, 0.82))), 0.0);
   vec3 base = texture2D(palette, vec2(coloured * clamp(h, 0.0, 1.0) * 0.996 + 0.002, 0.5)).rgb;
-  gl_FragColor = mix(vec4(base * light * behind, 1.0), line, line.a);
+  gl_FragColor = vec4(mix(base * light * behind, line.rgb, line.a), 1.0);
 }`;
 
 export const floats = (view) =>
@@ -76,7 +76,7 @@ export default {
     const canvas = element(box, "canvas", { tabindex: 0, role: "img" });
     const bar = element(box, "div", { class: "dfe-scale" });
     const tools = element(box, "div", { class: "dfe-tools", role: "group", "aria-label": "Turn the face" });
-    const gl = canvas.getContext("webgl", { preserveDrawingBuffer: true, antialias: true });
+    const gl = canvas.getContext("webgl", { preserveDrawingBuffer: true, antialias: true, alpha: false });
     if (!gl) {
       canvas.remove();
       element(box, "p", {}, "This browser offers no WebGL, so the face cannot be turned; the pictures below show it.");
@@ -87,7 +87,7 @@ export default {
     gl.useProgram(made);
     gl.enable(gl.DEPTH_TEST);
     gl.enable(gl.POLYGON_OFFSET_FILL);
-    gl.polygonOffset(1, 1);
+    gl.polygonOffset(1.5, 4);
     const at = (name) => gl.getUniformLocation(made, name);
     const buffers = Object.fromEntries(["position", "normal", "heat"].map((n) => [n, gl.createBuffer()]));
     const solid = gl.createBuffer(), wires = gl.createBuffer();
@@ -153,7 +153,7 @@ export default {
       gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, solid);
       gl.drawElements(gl.TRIANGLES, triangles.length, gl.UNSIGNED_SHORT, 0);
       if (model.get("wire")) {
-        gl.uniform4f(at("line"), 0.1, 0.15, 0.25, 0.55);
+        gl.uniform4f(at("line"), 0.1, 0.15, 0.25, 0.6);
         gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, wires);
         gl.drawElements(gl.LINES, lines.length, gl.UNSIGNED_SHORT, 0);
       }
