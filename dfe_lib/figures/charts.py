@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from dfe_lib import frames
 from dfe_lib.data.datasets.columns import units
 from dfe_lib.errors import InputError, choices
-from dfe_lib.figures.style import QUALITATIVE, axes, colour, marker
+from dfe_lib.figures.style import QUALITATIVE, axes, colour, marker, plain_log
 
 _OTHER = "#D9D9D9"  # codes too rare to be given a colour of their own
 _UNSEEN = "#FFFFFF"
@@ -129,6 +129,7 @@ def plot_training(
     ax.set(xlabel=x, ylabel=ylabel)
     if log:
         ax.set_yscale("log")
+        plain_log(ax.yaxis)
     ax.legend()
     return ax
 

@@ -31,7 +31,7 @@ def plot_claims(table: pd.DataFrame) -> Figure:
     made = [d for d in table["data"].unique() if d not in people]
     columns = [*people, *made]
     keys = list(dict.fromkeys(zip(table["claim"], table["against"], table["measure"], strict=True)))
-    figure, ax = plt.subplots(figsize=(PAGE, 0.75 + 0.46 * len(keys)))
+    figure, ax = plt.subplots(figsize=(PAGE, 0.75 + 0.5 * len(keys)))
     for row in table.to_dict("records"):
         x = columns.index(row["data"])
         y = keys.index((row["claim"], row["against"], row["measure"]))
@@ -42,12 +42,12 @@ def plot_claims(table: pd.DataFrame) -> Figure:
                 hatch="////" if simulated else None, linewidth=0,
             )
         )  # fmt: skip
-        ax.text(x, y, _cell(row), ha="center", va="center", fontsize=5, linespacing=1.1)
+        ax.text(x, y, _cell(row), ha="center", va="center", fontsize=5.5, linespacing=1.1)
     labels = [
         f"{claim}\n{textwrap.fill(f'against {against}: {measure}', 36)}" for claim, against, measure in keys
     ]
-    ax.set_yticks(range(len(keys)), labels, fontsize=5.5)
-    ax.set_xticks(range(len(columns)), [textwrap.fill(str(c), 14) for c in columns], fontsize=6)
+    ax.set_yticks(range(len(keys)), labels, fontsize=6)
+    ax.set_xticks(range(len(columns)), [textwrap.fill(str(c), 14) for c in columns], fontsize=6.5)
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(keys) - 0.5, -0.5))
     if len(people) and made:

@@ -100,8 +100,7 @@ def plot_occurrence(
         ax.set_ylim(bottom=0)
         if i % columns == 0:
             ax.set_ylabel("frames with it (%)")
-        if i + columns >= len(names):
-            ax.set_xlabel(xlabel)
+    figure.supxlabel(xlabel, fontsize=8)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(groups))
     return figure
 

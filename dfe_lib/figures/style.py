@@ -13,8 +13,8 @@ from dfe_lib.errors import InputError, choices
 COLUMN = 3.4  # inches, one column of a two-column page
 PAGE = 7.0  # inches, its full width
 
-# Okabe & Ito (2008), and four of Tol's muted scheme (2021): told apart with any common colour vision. Controls are
-# grey, so that a method never is.
+# Okabe & Ito (2008), one of Tol's muted scheme (2021), and three chosen to stay apart from these for red-blind and
+# green-blind readers too (tests/test_figures_style.py). Controls are grey, so that a method never is.
 CODING_COLOURS = {
     "DFE": "#D55E00",
     "FACS": "#0072B2",
@@ -23,9 +23,9 @@ CODING_COLOURS = {
     "PCA": "#E69F00",
     "k-means": "#56B4E9",
     "FAISS RQ": "#332288",
-    "blendshapes": "#882255",
-    "Gabor": "#999933",
-    "MAE": "#661100",
+    "blendshapes": "#660000",
+    "Gabor": "#00664D",
+    "MAE": "#993300",
     "constant": "#999999",
     "shuffled": "#4D4D4D",
 }

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from dfe_lib.errors import InputError
 from dfe_lib.figures.charts import needs
-from dfe_lib.figures.style import QUALITATIVE, axes, colour
+from dfe_lib.figures.style import QUALITATIVE, axes, colour, plain_log
 from dfe_lib.space import ExpressionSpace
 
 _LIFT = 3.0  # log2: eight times as often as by chance is the end of the scale
@@ -39,7 +39,7 @@ def plot_perplexity(table: pd.DataFrame, K: int, ax: Axes | None = None) -> Axes
             ha="center", fontsize=6,
         )  # fmt: skip
     ax.axhline(K, color="0.4", linewidth=0.8, linestyle="--")
-    ax.text(table["stage"].max() + 0.45, K, f"even use of all {K}", ha="right", va="bottom", fontsize=6)
+    ax.text(table["stage"].max() + 0.45, 0.985 * K, f"even use of all {K}", ha="right", va="top", fontsize=6)
     ax.set(
         xlabel="stage (number: codes in use)", ylabel="perplexity (codes)", xticks=list(table["stage"]),
         ylim=(0, 1.15 * K),
@@ -65,9 +65,10 @@ def plot_rank_frequency(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(ranks, first / ranks, color="0.6", linestyle=":", label="Zipf, 1 / rank")
     lowest = 100 * table["share"].min()
     ax.set(
-        xscale="log", yscale="log", xlabel="rank of the code", ylabel="share of the stage's tokens (%)",
+        xscale="log", yscale="log", xlabel="rank of the code", ylabel="share of tokens (%)",
         ylim=(0.7 * lowest, 1.6 * first),
     )  # fmt: skip
+    plain_log(ax.yaxis)
     ax.legend(fontsize=6)
     return ax
 
