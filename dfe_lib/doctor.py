@@ -17,7 +17,7 @@ from dfe_lib.paths import REPOSITORY, data_dir, mirrors, results_dir
 
 PYTHONS = ((3, 11), (3, 13))  # oldest and newest supported
 SHOWN = (
-    "dfe_lib", "numpy", "pandas", "torch", "mediapipe", "av", "scikit-learn", "matplotlib", "plotly", "jupyterlab",
+    "dfe_lib", "numpy", "pandas", "torch", "mediapipe", "av", "scikit-learn", "matplotlib", "anywidget", "jupyterlab",
     "papermill", "nbdime",
 )  # fmt: skip
 ROOM = 3.0  # GB: the open data sets and a run of the demo take about one, PyTorch with CUDA more

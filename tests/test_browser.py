@@ -70,13 +70,29 @@ def handle(page, slider: str):
     return page.locator(".widget-slider", has_text=slider).locator(".noUi-handle").first
 
 
-def settled(page, selector: str, what: str = "drawn") -> str:
-    """A value that a canvas says of its drawing, once it has stopped changing."""
+def says(page, selector: str, what: str, value: str) -> None:
+    """Wait until a canvas says so of its last drawing."""
+    page.locator(f'{selector}[data-{what}="{value}"]').first.wait_for()
+
+
+def settled(page, selector: str) -> str:
+    """The number of drawings of a canvas, once it has stopped growing."""
     before = None
-    while before != (now := page.locator(selector).first.get_attribute(f"data-{what}")):
+    while before != (now := page.locator(selector).first.get_attribute("data-drawn")):
         before = now
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(400)
     return now
+
+
+def drawn_anew(page, selector: str, act) -> np.ndarray:
+    """The picture after something that makes a canvas draw."""
+    before = settled(page, selector)
+    act()
+    page.wait_for_function(
+        "([selector, before]) => document.querySelector(selector).dataset.drawn !== before",
+        arg=[selector, before],
+    )
+    return picture(page, selector)
 
 
 def picture(page, selector: str) -> np.ndarray:
@@ -125,16 +141,15 @@ def test_the_face_turns_by_keyboard_and_shows_its_mesh(page, shot):
     page.locator(FACE).focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert settled(page, FACE, "yaw") == "0.20"
+    says(page, FACE, "yaw", "0.20")
     turned = picture(page, FACE)
     assert (turned != front).any()
-    page.get_by_label("Wireframe").check()
-    page.wait_for_timeout(500)
-    assert (picture(page, FACE) != turned).any()
-    page.get_by_label("Wireframe").uncheck()
+    wired = drawn_anew(page, FACE, page.get_by_label("Wireframe").check)
+    assert (wired != turned).any()
+    assert (drawn_anew(page, FACE, page.get_by_label("Wireframe").uncheck) == turned).mean() > 0.98
     page.get_by_role("button", name="Front view").click()
-    page.wait_for_timeout(500)
-    assert settled(page, FACE, "yaw") == "0.00" and (picture(page, FACE) == front).mean() > 0.98
+    says(page, FACE, "yaw", "0.00")
+    assert (picture(page, FACE) == front).mean() > 0.98
 
 
 def test_a_composed_face_and_its_coefficients(page, shot):
@@ -152,12 +167,11 @@ def test_a_click_on_a_cell_goes_there_and_chooses_its_token(page, shot):
     tab(page, "Recording")
     page.locator(RASTER).click(position={"x": 420, "y": 12})
     until(page, re.compile(r"frame [1-9]\d* · .*recorded face"))
-    assert settled(page, RASTER, "cursor") == re.search(r"frame (\d+)", status(page))[1]
+    says(page, RASTER, "cursor", re.search(r"frame (\d+)", status(page))[1])
     before = picture(page, RASTER)
-    page.get_by_label("show only the chosen token").check()
-    page.wait_for_timeout(500)
-    assert (picture(page, RASTER) != before).any()
-    page.get_by_label("show only the chosen token").uncheck()
+    only = page.get_by_label("show only the chosen token")
+    assert (drawn_anew(page, RASTER, only.check) != before).any()
+    assert (drawn_anew(page, RASTER, only.uncheck) == before).all()
 
 
 def test_playing_moves_face_and_raster(page, shot):
@@ -167,12 +181,12 @@ def test_playing_moves_face_and_raster(page, shot):
     page.get_by_role("button", name=re.compile("Play")).first.click()
     until(page, re.compile(r"frame ([5-9]|[1-5]\d) ·"))
     page.get_by_role("button", name=re.compile("Pause|Stop")).first.click()
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1000)
     assert (picture(page, FACE) != face).any() and (picture(page, RASTER) != raster).any()
 
 
 def test_frames_and_stages_work_from_the_keyboard(page):
-    page.wait_for_timeout(500)
+    settled(page, RASTER)
     before = int(re.search(r"frame (\d+)", status(page))[1])
     handle(page, "Frame").press("ArrowLeft")
     until(page, f"frame {before - 1} ·")

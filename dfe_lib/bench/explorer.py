@@ -32,10 +32,14 @@ ARGUMENTS = [
 ]
 PRESSES = 15
 FRAMES = 18_000  # ten minutes
-# From the press of a key on a slider to the face that it moves: a frame is over when its drawing is.
+# Until the face has been drawn anew: the canvas counts its drawings once they are done.
 _WAIT = """([selector, before]) => new Promise((done) => {
-  const canvas = document.querySelector(selector), start = performance.now();
-  const look = () => canvas.dataset.drawn !== before ? done(performance.now() - start) : setTimeout(look, 1);
+  const canvas = document.querySelector(selector), end = performance.now() + 10000;
+  const look = () => {
+    if (canvas.dataset.drawn !== before) done(true);
+    else if (performance.now() > end) done(false);
+    else setTimeout(look, 1);
+  };
   look();
 })"""
 
@@ -135,7 +139,12 @@ def _run_all(page) -> None:
 
 
 def key_to_redraw_ms(page, slider: str, keys: tuple[str, ...]) -> list[float]:
-    """Milliseconds from each key on a slider, by its description, to the face drawn anew."""
+    """Milliseconds from each key on a slider, by its description, to the face drawn anew.
+
+    Raises
+    ------
+    RunError : a key that moves nothing.
+    """
     canvas = ".dfe-face canvas"
     page.locator(".widget-slider", has_text=slider).locator(".noUi-handle").first.focus()
     taken = []
@@ -143,7 +152,8 @@ def key_to_redraw_ms(page, slider: str, keys: tuple[str, ...]) -> list[float]:
         drawn = page.locator(canvas).get_attribute("data-drawn")
         started = time.perf_counter()
         page.keyboard.press(key)
-        page.evaluate(_WAIT, [canvas, drawn])
+        if not page.evaluate(_WAIT, [canvas, drawn]):
+            raise RunError(f"the key {key} on the slider '{slider}' moved no face within 10 s")
         taken.append(1000 * (time.perf_counter() - started))
         page.wait_for_timeout(60)  # a hand is not faster, and the kernel is idle again
     return taken

@@ -11,7 +11,7 @@ from dfe_lib.explorer.views import FaceView, Gallery, Picture
 PLAY_MS = 100  # between two updates while playing; slower than an update takes, so that they do not pile up
 _NAMED = {"description_width": "92px"}
 _WIDE = {"width": "96%"}
-TAB = {"height": "620px", "overflow": "auto"}  # all alike, so that the raster below stays where it is
+TAB = {"height": "636px", "overflow": "auto"}  # all alike, so that the raster below stays where it is
 
 
 def _slider(description: str, **options) -> widgets.FloatSlider:

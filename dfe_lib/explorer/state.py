@@ -208,7 +208,7 @@ def face_of(
         )
     heat = np.linalg.norm(vertices - model.vertices(other, identity), axis=1).astype(np.float32)
     to = "displacement from the neutral face" if colour == DISPLACEMENT else "error against the measured face"
-    what = f"{to}: {np.sqrt(np.mean(heat**2)):.2f} mm RMS, {heat.max():.1f} mm at most"
+    what = f"{to}, on this mesh: {np.sqrt(np.mean(heat**2)):.2f} mm RMS, {heat.max():.1f} mm at most"
     return Face(vertices, heat, nice_limit(float(heat.max())), what)
 
 
