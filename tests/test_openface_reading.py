@@ -69,7 +69,6 @@ HEAD = "frame, timestamp, confidence, success, AU12_r, AU28_c\n"
         "1,0.0,0.9,1,0.5,0\r\n2,0.1,0.9,1,1.5,1\r\n",
         "1,0,0.9,1,0,0\n" * 1 + "2,1e-1,9e-1,1,1.5,1",  # no last newline; integers first
         '1,"0.0",0.9,1,0.5,0\n2,0.1,0.9,1,"1.5",1\n',
-        "1,0.0,0.9,1,0.5,0\n2,0.1,0.9,1,1.5,1\n3,0.2\n",  # a run that broke off in a row
         "1,0.0,0.9,1,nan,0\n2,0.1,0.9,1,,1\n3,0.2,0.9,1,-nan,1\n",
     ],
 )
@@ -78,6 +77,16 @@ def test_whatever_pandas_makes_of_it(tmp_path, rows):
     path.write_text(HEAD + rows, newline="")
     ours = read_csv(path, ["frame"], "a CSV", text=())
     pd.testing.assert_frame_equal(ours, exactly(path), check_dtype=False)
+
+
+def test_a_run_that_broke_off_in_a_row_is_named(tmp_path):
+    """pandas would fill the row up with empty cells, and nobody would know that half a recording is missing."""
+    path = tmp_path / "clip.csv"
+    path.write_text(HEAD + "1,0.0,0.9,1,0.5,0\n2,0.1,0.9,1,1.5,1\n3,0.2\n")
+    with pytest.raises(
+        InputError, match=r"cut off or damaged: a row has 2 cells, the header 6 \(it begins '3,0.2'\)"
+    ):
+        read_csv(path, ["frame"], "a CSV", text=())
 
 
 def test_units_that_begin_with_whole_numbers_are_no_integers(tmp_path):

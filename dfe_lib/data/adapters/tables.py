@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dfe_lib.errors import InputError
 # What pandas takes for an empty cell.
 _EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "#N/A", "#NA"]
 _EMPTY += ["#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"]
+_SHORT_ROW = re.compile(r"Expected (\d+) columns, got (\d+): (.{0,30})")
 _BLOCK = 4 << 20  # bytes; with Arrow's own 1 MB wide tables take a fifth longer
 
 
@@ -47,7 +49,7 @@ def read_csv(
     if table is None:
         keep = None if only is None else (lambda column: only(column.strip()))
         try:
-            table = pd.read_csv(path, usecols=keep, skipinitialspace=True)
+            table = pd.read_csv(path, usecols=keep, skipinitialspace=True, encoding="utf-8-sig")
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not readable as {what} ({str(error).splitlines()[0]})") from error
     table.columns = table.columns.str.strip()
@@ -113,7 +115,7 @@ def _read_numbers(
     numbers nothing is quoted, and not looking for quotes saves a fifth of the time.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # some programs begin a file with a mark
             header = next(csv.reader(file), [])
         kept = [name for name in header if only is None or only(name.strip())]
         if not kept or any('"' in name for name in header) or len({n.strip() for n in header}) < len(header):
@@ -133,7 +135,13 @@ def _read_numbers(
         parse = arrow_csv.ParseOptions(quote_char='"' if text else False)
         table = arrow_csv.read_csv(path, blocks, parse, options)
         return table.rename_columns([name.strip() for name in table.column_names])
-    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error):
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error) as error:
+        short = _SHORT_ROW.search(str(error))
+        if short and int(short[2]) < int(short[1]):  # pandas would fill it up with empty cells
+            raise InputError(
+                f"{path} is cut off or damaged: a row has {short[2]} cells, the header {short[1]} "
+                f"(it begins '{short[3]}')"
+            ) from error
         return None
 
 

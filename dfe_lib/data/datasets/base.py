@@ -254,6 +254,10 @@ class Dataset:
         lacking = [c for c in ("recording", "subject", "split", *self.labels) if c not in table.columns]
         if lacking:
             raise InputError(f"the reader of {self.name} gives no column {', '.join(lacking)}")
+        asked = {name for names in TASKS.values() for name in names} & set(table.columns)
+        table = table.assign(**{c: layout.numbers(table[c], table["recording"], c) for c in sorted(asked)})
+        if layout.missing:
+            raise AssetError(self._wants(f"{self.root} lacks {listed(layout.missing)}"))
         files = [c for c in table.columns if c.startswith("file")]
         first = ["recording", "subject", "dataset", "split", *self.labels]
         table = table.assign(dataset=self.name)

@@ -71,6 +71,8 @@ class CKPlus(Dataset):
 
 def _numbers(path: Path) -> np.ndarray:
     try:
+        if not path.stat().st_size:
+            raise ValueError("it is empty")
         return np.loadtxt(path, ndmin=2)
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not readable as numbers ({str(error).splitlines()[0]})") from error

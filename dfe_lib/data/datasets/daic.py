@@ -68,30 +68,34 @@ class DaicWoz(Dataset):
 
 def _split(layout: Layout, word: str, split: str) -> pd.DataFrame:
     columns = ("Participant_ID", "PHQ8_Binary", "PHQ8_Score", "Gender")
-    return _labelled(layout.table(rf"(?:.*/)?{word}_split_Depression_AVEC2017\.csv", columns), columns, split)
+    path = rf"(?:.*/)?{word}_split_Depression_AVEC2017\.csv"
+    return _labelled(layout, layout.table(path, columns), columns, split)
 
 
 def _test(layout: Layout) -> pd.DataFrame:
     """The test set: with scores where full_test_split.csv is there, else without."""
     if next(layout.tree.match(r"(?:.*/)?full_test_split\.csv"), None):
         columns = ("Participant_ID", "PHQ_Binary", "PHQ_Score", "Gender")
-        return _labelled(layout.table(r"(?:.*/)?full_test_split\.csv", columns), columns, "test")
+        return _labelled(layout, layout.table(r"(?:.*/)?full_test_split\.csv", columns), columns, "test")
     columns = ("participant_ID", "", "", "Gender")  # a small p, and no scores
     if next(layout.tree.match(r"(?:.*/)?test_split_Depression_AVEC2017\.csv"), None) is None:
-        return _labelled(pd.DataFrame(columns=["participant_ID", "Gender"]), columns, "test")
+        return _labelled(layout, pd.DataFrame(columns=["participant_ID", "Gender"]), columns, "test")
     given = layout.table(r"(?:.*/)?test_split_Depression_AVEC2017\.csv", ("participant_ID", "Gender"))
-    return _labelled(given, columns, "test")
+    return _labelled(layout, given, columns, "test")
 
 
-def _labelled(table: pd.DataFrame, columns: tuple[str, ...], split: str) -> pd.DataFrame:
+def _labelled(layout: Layout, table: pd.DataFrame, columns: tuple[str, ...], split: str) -> pd.DataFrame:
     person, binary, score, gender = columns
     empty = pd.Series(float("nan"), table.index)
+    where = f"{{}} in the labels of {split}"
+    table = table[table[person].notna()]  # spreadsheets leave empty rows behind
+    who = layout.numbers(table[person], table[person], where.format(person))
     return pd.DataFrame(
         {
-            "recording": table[person].astype("Int64").astype(str),
+            "recording": who.astype("Int64").astype(str),
             "split": split,
-            "phq": pd.to_numeric(table.get(score, empty)),
-            "depressed": pd.to_numeric(table.get(binary, empty)),
+            "phq": layout.numbers(table.get(score, empty), table[person], where.format(score)),
+            "depressed": layout.numbers(table.get(binary, empty), table[person], where.format(binary)),
             "gender": table[gender].astype(str),
         }
     )
@@ -127,7 +131,8 @@ class EDaic(Dataset):
         columns = ("Participant_ID", "PHQ_Binary", "PHQ_Score", "Gender")
         parts = []
         for word, split in SPLITS.items():
-            parts.append(_labelled(layout.table(rf"(?:.*/)?{word}_split\.csv", columns), columns, split))
+            given = layout.table(rf"(?:.*/)?{word}_split\.csv", columns)
+            parts.append(_labelled(layout, given, columns, split))
         table = pd.concat(parts, ignore_index=True)
         units = layout.by(r"(?:.*/)?(?P<id>\d+)_OpenFace2\.1\.0_Pose_gaze_AUs\.csv", "id")
         layout.need(units, "XXX_P/features/XXX_OpenFace2.1.0_Pose_gaze_AUs.csv")

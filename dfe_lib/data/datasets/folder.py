@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -43,18 +44,20 @@ class Folder(Dataset):
     )
 
     def scan(self, layout: Layout) -> pd.DataFrame:
-        files = {m["name"]: m[0] for m in layout.tree.match(self.pattern) if m[0] != LABELS}
+        written = next(layout.tree.match(re.escape(LABELS)), None)
+        files = {m["name"]: m[0] for m in layout.tree.match(self.pattern) if m[0].lower() != LABELS}
         layout.need(files, f"any {self.what}")
         stems = [Path(name).name for name in files]
         unique = len(set(stems)) == len(stems)
         names = stems if unique else [name.replace("/", "__") for name in files]
         table = pd.DataFrame({"recording": names, "file": list(files.values())}, dtype="str")
-        if LABELS in layout.tree.files:
+        if written:
             given = layout.table("labels\\.csv", ("recording",), text=("recording", "subject"))
             repeated = given["recording"][given["recording"].duplicated()]
             layout.need(
                 repeated.empty, f"one row per recording in {LABELS} ({', '.join(repeated[:3])} stands twice)"
             )
+            layout.missing += _without_zeros(given["recording"], names)
             if layout.missing:
                 return table
             table = table.merge(given, how="outer", on="recording", validate="one_to_one")
@@ -77,6 +80,16 @@ class Folder(Dataset):
             c: f"column {c} of {LABELS}" for c in self.listed if c not in own and not c.startswith("file")
         }
         super()._open()
+
+
+def _without_zeros(given: pd.Series, names: list[str]) -> list[str]:
+    """What to say where spreadsheets have made 1 of 001."""
+    known = {name.lstrip("0"): name for name in names if name.startswith("0")}
+    lost = [(r, known[r]) for r in given.dropna() if r not in names and r in known]
+    if not lost:
+        return []
+    told, file = lost[0]
+    return [f"leading zeros in {LABELS} ({told} is called {file}; {len(lost)} such)"]
 
 
 class OpenFace(Folder):

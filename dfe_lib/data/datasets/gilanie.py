@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dfe_lib.data.datasets.base import Layout
 from dfe_lib.data.datasets.folder import LABELS, Folder, OpenFace
 
@@ -23,10 +25,9 @@ class Gilanie(OpenFace):
 
     def scan(self, layout: Layout):
         table = super().scan(layout)
-        layout.need(
-            LABELS in layout.tree.files, f"{LABELS} (recording, subject, depressed), to be written by you"
-        )
+        written = next(layout.tree.match(re.escape(LABELS)), None)
+        layout.need(written, f"{LABELS} (recording, subject, depressed), to be written by you")
         for column in ("subject", "depressed"):
-            given = column in table.columns and LABELS in layout.tree.files
+            given = column in table.columns and written
             layout.need(given or layout.missing, f"the column {column} in {LABELS}")
         return table

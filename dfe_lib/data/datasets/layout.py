@@ -57,6 +57,21 @@ class Layout:
             keyed.setdefault(key, match[0])
         return keyed
 
+    def numbers(self, values: pd.Series, names: pd.Series, what: str) -> pd.Series:
+        """Numbers of a label column, NaN where empty; on the list of what is missing where there is text instead.
+
+        Parameters
+        ----------
+        names : whose value each is, for the message.
+        """
+        read = pd.to_numeric(values, errors="coerce")
+        wrong = read.isna() & values.notna() & (values.astype(str).str.strip() != "")
+        if wrong.any():
+            first = f"{names[wrong].iloc[0]} has {values[wrong].iloc[0]!r}"
+            more = f", and {wrong.sum() - 1} more" if wrong.sum() > 1 else ""
+            self.missing.append(f"a number as {what} of every recording ({first}{more})")
+        return read
+
     def need(self, found: object, what: str) -> None:
         """Put ``what`` on the list unless ``found`` is something."""
         if not found:

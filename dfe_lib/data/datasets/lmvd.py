@@ -52,7 +52,11 @@ class Lmvd(Dataset):
 
 def _told(layout: Layout, path: str) -> int | None:
     text = (
-        (layout.tree.root / path).read_text(encoding="utf-8", errors="replace").strip().split(",")[0].strip()
+        (layout.tree.root / path)
+        .read_text(encoding="utf-8-sig", errors="replace")
+        .strip()
+        .split(",")[0]
+        .strip()
     )
     layout.need(text in ("0", "1"), f"0 or 1 as the label in {path} (it has {text[:20]!r})")
     return int(text) if text in ("0", "1") else None
