@@ -25,7 +25,7 @@ from dfe_lib.face.training import (
 )
 
 # Landmarks alone gain nothing from the second half of these subjects, the picture does.
-TRAIN_PICTURE = RenderConfig(subjects=4400)
+TRAIN_PICTURE = RenderConfig(subjects=9600)
 
 
 @dataclass(frozen=True)
