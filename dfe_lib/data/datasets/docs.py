@@ -164,6 +164,10 @@ def _runs(kind: type[Dataset], entry: Entry | None) -> list[str]:
             )
         elif set(columns) & set(kind.labels):
             lines.append(f"- Task {task}: notebook {NOTEBOOKS[task]} with `dataset: {kind.name}`.")
+    if kind.feeds == {"aus"}:
+        lines.append(
+            "- It holds action units alone: tables have the rows of FACS and the controls, and drivers are units."
+        )
     for profile in sorted((PROFILES / "paper").glob(f"coverage-{kind.name}.yaml")):
         lines.append(
             f"- Coverage and comparison of codings on its faces: notebooks 03 and 04, "
