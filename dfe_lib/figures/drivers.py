@@ -69,7 +69,11 @@ def plot_drivers(
 
 
 def plot_occurrence(
-    table: pd.DataFrame, names: Mapping[int, str], columns: int = 4, xlabel: str = "time in the recording (s)"
+    table: pd.DataFrame,
+    names: Mapping[int, str],
+    groups: Sequence[str] | None = None,
+    columns: int = 4,
+    xlabel: str = "time (s)",
 ) -> Figure:
     """Share of frames with a token, over the time of the recording, by group; bands: 95 % intervals over people.
 
@@ -77,12 +81,13 @@ def plot_occurrence(
     ----------
     table : as of :func:`dfe_lib.analysis.prediction.drivers.occurrence`.
     names : token → what stands above its panel; also the order.
+    groups : from less of the label (blue) to more (orange); by default as they come.
     """
     needs(table, "token", "group", "time_s", "share", "low", "high")
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
     figure, grid = plt.subplots(rows, columns, figsize=(PAGE, 1.5 * rows + 0.35), squeeze=False, sharex=True)
-    groups = list(dict.fromkeys(table["group"]))
+    groups = list(dict.fromkeys(table["group"])) if groups is None else list(groups)
     for i, ax in enumerate(grid.flat):
         if i >= len(names):
             ax.set_axis_off()
@@ -100,7 +105,8 @@ def plot_occurrence(
         ax.set_ylim(bottom=0)
         if i % columns == 0:
             ax.set_ylabel("frames with it (%)")
-    figure.supxlabel(xlabel, fontsize=8)
+        if i + columns >= len(names):
+            ax.set_xlabel(xlabel)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(groups))
     return figure
 

@@ -131,7 +131,7 @@ def axes(ax: Axes | None) -> Axes:
 
 
 def plain_log(axis: Axis) -> None:
-    """Label a logarithmic axis at 1, 2 and 5 of every decade with plain numbers (0.5, not 5 × 10⁻¹)."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Label a logarithmic axis at 1, 2, 3 and 5 of every decade with plain numbers (0.5, not 5 × 10⁻¹)."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
