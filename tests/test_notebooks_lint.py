@@ -110,3 +110,8 @@ def test_profiles_name_assets_of_the_manifest():
     for path in PROFILES.glob("*.yaml"):
         for entry in load_manifest().select(notebooks.load_profile(path.stem).fetch):
             assert entry.access == "open" and entry.files
+
+
+def test_the_index_links_every_notebook_in_order():
+    text = (NOTEBOOKS / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\]\((\w+)\.ipynb\)", text) == list(NAMES)
