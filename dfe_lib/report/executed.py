@@ -8,8 +8,8 @@ import nbformat
 
 from dfe_lib import results
 
-# Chromium and Firefox typeset mathematics in MathJax only, and MathJax, require.js, mermaid and the widgets' manager
-# would be asked from other hosts. None of our notebooks needs them to be read.
+# nbconvert's page asks other hosts for require.js, MathJax, mermaid and the manager of widgets. Our notebooks hold no
+# TeX and no diagrams, and a widget shows nothing without its kernel: they are read without any of these.
 OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_requirejs -%}{%- endblock -%}
 {%- block jupyter_widgets -%}{%- endblock -%}
