@@ -60,8 +60,10 @@ class Explorer(widgets.VBox):
         self.status = widgets.HTML()
         every = (self.tokens, self.composer, self.player, self.compare, self.export)
         for panel in every:
-            panel.box.layout = panels.TAB
-        self.tabs = widgets.Tab([panel.box for panel in every], titles=_TABS, selected_index=2)
+            panel.box.layout.flex = "0 0 auto"  # what does not fit is scrolled, not squeezed
+        self.tabs = widgets.Tab(
+            [widgets.VBox([panel.box], layout=panels.TAB) for panel in every], titles=_TABS, selected_index=2
+        )
         self.tabs.layout = {"flex": "1 1 0", "min_width": "0"}
         # The figure of all tokens is one picture; the tokens most like one, or apart, are small ones of their own.
         self.tokens.gallery.sheet = pictures.sheet(self._faces)
