@@ -8,7 +8,6 @@ from dfe_lib.explorer.codebook import ORDERS
 from dfe_lib.explorer.state import COLOURS, DISPLACEMENT, NOTHING
 from dfe_lib.explorer.views import FaceView, Gallery, Picture
 
-PLAY_MS = 100  # between two updates while playing; slower than an update takes, so that they do not pile up
 _NAMED = {"description_width": "92px"}
 _WIDE = {"width": "96%"}
 TAB = {"height": "636px", "overflow": "auto"}  # all alike, so that the raster below stays where it is
@@ -103,7 +102,6 @@ class RecordingPanel:
         self.picture = Picture()
         self.dots = widgets.Checkbox(description="Landmarks", value=True, indent=False)
         self.frame = widgets.IntSlider(description="Frame", min=0, max=0, style=_NAMED, layout=_WIDE)
-        self.play = widgets.Play(interval=PLAY_MS, min=0, max=0, tooltip="Play the recording")
         self.back = _button("◀ step", "One frame back", "84px")
         self.on = _button("step ▶", "One frame on", "84px")
         self.stages = widgets.IntSlider(
@@ -118,7 +116,7 @@ class RecordingPanel:
                 self.recording,
                 self.picture,
                 self.frame,
-                widgets.HBox([self.play, self.back, self.on, self.dots]),
+                widgets.HBox([self.back, self.on, self.dots]),
                 self.stages,
                 self.amplitude,
                 widgets.HBox(pairs, layout={"flex_flow": "row wrap"}),

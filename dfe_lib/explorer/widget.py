@@ -75,7 +75,6 @@ class Explorer(widgets.VBox):
 
     def _wire(self) -> None:
         player, tokens, face = self.player, self.tokens, self.face
-        widgets.jslink((player.play, "value"), (player.frame, "value"))
         for control, change in (
             (player.frame, ExplorerState.at),
             (player.stages, ExplorerState.upto),
@@ -132,12 +131,9 @@ class Explorer(widgets.VBox):
         self._footage = Footage(clip) if clip.video is not None else None
         self._quiet = True
         last, player = len(clip.codes) - 1, self.player
-        for control in (player.frame, player.play):
-            control.max = last
+        player.frame.max = last
         player.recording.value = recording
-        player.frame.value = player.play.value = state.frame
-        step_s = float(np.median(np.diff(state.time_s))) if last else 1.0
-        player.play.step = max(1, round(panels.PLAY_MS / 1000 / step_s))
+        player.frame.value = state.frame
         self.export.span.max, self.export.span.value = last, (0, last)
         colours, legend = pictures.code_colours(self._use)
         self.raster.show(

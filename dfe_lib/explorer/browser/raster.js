@@ -2,6 +2,7 @@
 // copies a window of it.
 
 const ROW = 24, GUTTER = 64, AXIS = 26, TILE = 8192, TEXT = 26;
+const PLAY_MS = 100; // between two updates; slower than one takes, so that they do not pile up
 
 const bytes = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
 
@@ -11,17 +12,34 @@ export default {
     const box = el.appendChild(document.createElement("div"));
     box.className = "dfe-raster";
     box.innerHTML = `<div class="dfe-tools"><span class="dfe-legend"></span><span class="dfe-readout"></span>
+      <button type="button"></button>
       <button type="button" aria-label="Zoom out in time" title="Zoom out">−</button>
       <button type="button" aria-label="Zoom in in time" title="Zoom in">+</button></div>
       <div class="dfe-scroll"><div><canvas tabindex="0" role="slider"></canvas></div></div>`;
-    const [legend, readout, out, into] = box.firstElementChild.children;
+    const [legend, readout, play, out, into] = box.firstElementChild.children;
     const scroll = box.querySelector(".dfe-scroll"), spacer = scroll.firstElementChild;
     const canvas = box.querySelector("canvas"), pen = canvas.getContext("2d");
-    let codes, time, n, stages, tiles = [], zoom = 0, due = false, row = 0, count = 0;
+    let codes, time, n, stages, tiles = [], zoom = 0, due = false, row = 0, count = 0, timer = null;
 
     const width = () => Math.max(200, scroll.clientWidth - GUTTER);
     const least = () => Math.max(1, width() / n);
+    const playing = (on) => {
+      clearInterval(timer);
+      timer = on ? setInterval(tick, PLAY_MS) : null;
+      play.textContent = on ? "❚❚ pause" : "▶ play";
+      play.setAttribute("aria-label", on ? "Pause the recording" : "Play the recording");
+    };
+    const tick = () => {
+      const step = Math.max(1, Math.round((PLAY_MS / 1000) * (n - 1) / Math.max(time[n - 1] - time[0], 1e-3)));
+      if (model.get("cursor") >= n - 1) playing(false);
+      else go(model.get("cursor") + step);
+    };
+    const toggle = () => {
+      if (!timer && model.get("cursor") >= n - 1) go(0);
+      playing(!timer);
+    };
     const load = () => {
+      playing(false);
       codes = new Int16Array(bytes(model.get("codes")));
       time = new Float64Array(bytes(model.get("time_s")));
       n = time.length;
@@ -170,6 +188,7 @@ export default {
         row = Math.max(0, Math.min(stages - 1, row + (event.key === "ArrowUp" ? -1 : 1)));
         draw();
       } else if (event.key === "Enter") go(here, true);
+      else if (event.key === " ") toggle();
       else if (event.key === "+" || event.key === "=") near(1.5);
       else if (event.key === "-") near(1 / 1.5);
       else return;
@@ -177,6 +196,7 @@ export default {
       event.stopPropagation();
     });
     scroll.addEventListener("scroll", draw);
+    play.addEventListener("click", toggle);
     into.addEventListener("click", () => near(1.5));
     out.addEventListener("click", () => near(1 / 1.5));
     const watch = new ResizeObserver(() => n && resize());
@@ -185,6 +205,9 @@ export default {
     model.on("change:loaded", load); // sent after codes, times and colours
     model.on("change:only", colour);
     model.on("change:cursor", follow);
-    return () => watch.disconnect();
+    return () => {
+      playing(false);
+      watch.disconnect();
+    };
   },
 };
