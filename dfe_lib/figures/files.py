@@ -14,7 +14,7 @@ from dfe_lib.results import write_atomically
 
 SUFFIXES = (".png", ".pdf", ".md")
 _SCREEN = 150  # dots per inch of the PNG
-_PRINT = 220  # of what is no line inside the PDF: shaded faces, pictures
+_PRINT = 180  # of what is no line inside the PDF: shaded faces, pictures
 # Dates and versions inside a file would make equal pictures differ.
 _NO_PNG_STAMP = {"Software": None}
 _NO_PDF_STAMP = {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}
