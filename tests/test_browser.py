@@ -96,12 +96,12 @@ def drawn_anew(page, selector: str, act) -> np.ndarray:
 
 
 def picture(page, selector: str) -> np.ndarray:
-    """(H, W, 3) uint8: a canvas as it is seen."""
+    """(H, W, 3) int: a canvas as it is seen, without its border, where the focus is shown."""
     from PIL import Image
 
     settled(page, selector)
     shot = page.locator(selector).first.screenshot()
-    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)[5:-5, 5:-5]
 
 
 FACE, RASTER = ".dfe-face canvas", ".dfe-raster canvas"
@@ -248,7 +248,7 @@ def test_the_saved_notebook_is_small_and_its_page_shows_the_pictures(page, home)
     state = content.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
     assert len(str(state)) < 5e6
     exported = to_html(saved, home / "page")
-    said, static = [], page.context.new_page()
+    said, static = [], page.context.browser.new_page(viewport={"width": 1300, "height": 1000})
     static.on("pageerror", lambda error: said.append(str(error)))
     static.on("console", lambda line: line.type == "error" and said.append(line.text))
     static.goto(exported.as_uri())

@@ -35,7 +35,8 @@ def status(state: ExplorerState, book: Codebook, recording: str) -> str:
     where = f"{html.escape(recording)} · frame {state.frame} · {state.time_s[state.frame]:.2f} s"
     on = f"{int(state.active().sum())} of {state.depth} tokens on"
     shown = {TOKEN: f"token {state.token}", COMPOSED: "composed face", RECORDED: "recorded face"}[state.mode]
-    return f'<span role="status">{where} · {on} · {shown}: {what}</span>'
+    line = f'<span role="status">{where} · {on} · {shown}: {what}</span>'
+    return f'<div style="line-height:1.4;min-height:2.8em">{line}</div>'  # long names take two lines
 
 
 def facts(state: ExplorerState, book: Codebook, clips: Mapping[str, Clip], recording: str) -> str:
