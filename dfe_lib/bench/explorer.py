@@ -65,11 +65,13 @@ def jupyterlab(notebook: Path, home: Path) -> Iterator[str]:
         "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
         "IPYTHONDIR": home / "ipython",
     }
+    # A kernel told of another backend than the notebook's own would show figures as words.
+    inherited = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     with open(home / "log", "w") as log:
         server = subprocess.Popen(
             [*command, f"--ServerApp.root_dir={work}", "--IdentityProvider.token=t"],
-            env=os.environ | {k: str(v) for k, v in folders.items()},
+            env=inherited | {k: str(v) for k, v in folders.items()},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
