@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import RendererAgg
@@ -103,7 +104,7 @@ def _page(faces: np.ndarray, columns: int) -> np.ndarray:
 def plot_all_templates(faces: np.ndarray, columns: int = 16) -> Figure:
     """The whole gallery as a figure, every face with its code: what remains of the explorer without a kernel."""
     page = _page(faces, columns)
-    figure = Figure(figsize=(PAGE, PAGE * page.shape[0] / page.shape[1]))
+    figure = plt.figure(figsize=(PAGE, PAGE * page.shape[0] / page.shape[1]), layout="none")
     ax = figure.add_axes((0, 0, 1, 1))
     ax.imshow(page, interpolation="lanczos")
     for k in range(len(faces)):
