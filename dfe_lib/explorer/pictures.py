@@ -109,7 +109,7 @@ def plot_all_templates(faces: np.ndarray, columns: int = 16) -> Figure:
     ax.imshow(page, interpolation="lanczos")
     for k in range(len(faces)):
         row, column = divmod(k, columns)
-        ax.text(column * WIDTH + 3, row * HEIGHT + 3, str(k), fontsize=6, va="top")
+        ax.text(column * WIDTH + 2, row * HEIGHT - 7, str(k), fontsize=6, va="top")  # above the head
     ax.set_axis_off()
     return figure
 
