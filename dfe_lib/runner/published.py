@@ -8,13 +8,15 @@ from pathlib import Path
 from dfe_lib import results
 from dfe_lib.paths import MANIFEST
 
-MAX_PDF_BYTES = 10_000_000  # of all PDFs together: a checkout stays small, and results/ has them anyway
+MAX_PDF_BYTES = (
+    500_000  # galleries of shaded faces exceed it: a checkout stays small, and results/ has them anyway
+)
 
 
 def publish_figures(folder: Path, target: Path, command: str) -> list[Path]:
     """Copy the figures of a finished profile to ``target`` and write its README.
 
-    Every figure comes as PNG and caption (``.md``), and as PDF unless all PDFs together exceed 10 MB. Only files
+    Every figure comes as PNG and caption (``.md``), and as PDF unless that is larger than 500 kB. Only files
     that an earlier call wrote are replaced or removed (names like ``03_codebook_coverage-x.png``).
 
     Parameters
@@ -33,11 +35,10 @@ def publish_figures(folder: Path, target: Path, command: str) -> list[Path]:
     """
     contents = [(p.parent, results.read(p)) for p in sorted(folder.glob("[0-9][0-9]_*/metrics.json"))]
     contents = [(home, content) for home, content in contents if content["figures"]]
-    pdfs = [(home / f).with_suffix(".pdf") for home, content in contents for f in content["figures"]]
-    with_pdf = sum(p.stat().st_size for p in pdfs if p.is_file()) <= MAX_PDF_BYTES
-    lines = [f"# Figures\n\nEvery file here was made by `{command}`; do not edit them by hand.\n"]
-    if not with_pdf:
-        lines.append(f"\nVector versions (PDF) stay in `results/{folder.name}`, as they are large.\n")
+    lines = [
+        f"# Figures\n\nEvery file here was made by `{command}`; do not edit them by hand. PDFs that are larger "
+    ]
+    lines.append(f"than {MAX_PDF_BYTES // 1000} kB stay in `results/{folder.name}`.\n")
     fresh: dict[str, bytes] = {}
     for home, content in contents:
         name = content["notebook"]
@@ -48,7 +49,7 @@ def publish_figures(folder: Path, target: Path, command: str) -> list[Path]:
             fresh[f"{stem}.png"] = (home / figure).read_bytes()
             fresh[f"{stem}.md"] = f"{caption}\n".encode()
             vector = (home / figure).with_suffix(".pdf")
-            if with_pdf and vector.is_file():
+            if vector.is_file() and vector.stat().st_size <= MAX_PDF_BYTES:
                 fresh[f"{stem}.pdf"] = vector.read_bytes()
             lines.append(_entry(stem, caption, f"{stem}.pdf" in fresh))
     lines.append(_licences(content for _, content in contents))
