@@ -168,6 +168,19 @@ def test_displacement_and_error_are_distances_in_mm(state):
     assert not len(alone.heat) and "No measured face" in alone.what
 
 
+@pytest.mark.parametrize("identity", [None, np.array([2.0], np.float32)])
+def test_a_token_alone_tells_what_the_browser_needs_for_every_intensity(state, identity):
+    state = state.showing("token").choosing(1).strengthened(0.5)
+    face = face_of(state, Model(), identity=identity)
+    for other in (-2.0, 0.0, 1.7):
+        there = face_of(state.strengthened(other), Model(), identity=identity)
+        np.testing.assert_allclose(
+            face.vertices + (other - face.strength) * face.step, there.vertices, atol=1e-5
+        )
+        np.testing.assert_allclose(abs(other) * np.linalg.norm(face.step, axis=1), there.heat, atol=1e-5)
+    assert np.abs(face.step).max() > 0 and not len(face_of(state.showing("recorded"), Model()).step)
+
+
 def test_identity_moves_the_face_but_is_no_displacement(state):
     face = face_of(state, Model(), identity=np.array([2.0], np.float32))
     np.testing.assert_allclose(face.vertices[:, 0], Model.neutral[:, 0] + 2)

@@ -172,12 +172,16 @@ class Face:
     heat : (V,) float32, mm; empty for a plain face.
     limit : mm at the dark end of the heat.
     what : the heat in words.
+    strength, step : of a token alone, its intensity and what one more of it adds to the vertices, (V, 3) float32 mm:
+        enough to follow a slider without the kernel. Otherwise the step is empty.
     """
 
     vertices: np.ndarray
     heat: np.ndarray
     limit: float
     what: str
+    strength: float = 1.0
+    step: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
 
 
 def face_of(
@@ -197,6 +201,15 @@ def face_of(
     """
     if colour not in COLOURS:
         raise InputError(f"no such colouring: {choices(colour, COLOURS)}")
+    face = _coloured(state, model, colour, identity)
+    if state.mode != TOKEN:
+        return face
+    one = replace(state, intensity=1.0).psi()
+    step = model.vertices(one, identity) - model.vertices(np.zeros_like(one), identity)
+    return replace(face, strength=state.intensity, step=step.astype(np.float32))
+
+
+def _coloured(state: ExplorerState, model: Morphable, colour: str, identity: np.ndarray | None) -> Face:
     psi = state.psi()
     vertices = model.vertices(psi, identity).astype(np.float32)
     if colour == PLAIN:

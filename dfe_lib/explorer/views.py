@@ -40,6 +40,9 @@ class FaceView(anywidget.AnyWidget):
     what = traitlets.Unicode("").tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
     wire = traitlets.Bool(False).tag(sync=True)
+    step = traitlets.Bytes().tag(sync=True)  # float32, vertices for one more of strength; or empty
+    strength = traitlets.Float(1.0).tag(sync=True)  # of the vertices that were sent
+    asked = traitlets.Float(1.0).tag(sync=True)  # where the slider is: linked to it in the browser
     frame = traitlets.Int(0).tag(sync=True)  # counts up, the sign to draw
 
     def __init__(self, model: Morphable, **options):
@@ -61,7 +64,9 @@ class FaceView(anywidget.AnyWidget):
         with self.hold_sync():
             self.vertices = np.ascontiguousarray(face.vertices, np.float32).tobytes()
             self.heat = np.ascontiguousarray(face.heat, np.float32).tobytes()
+            self.step = np.ascontiguousarray(face.step, np.float32).tobytes()
             self.limit, self.what, self.label = face.limit, face.what, label
+            self.strength = face.strength
             self.frame += 1
 
 

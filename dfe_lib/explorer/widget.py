@@ -100,6 +100,8 @@ class Explorer(widgets.VBox):
         tokens.order.observe(lambda _: self._arrange(), "value")
         tokens.next.on_click(lambda _: self._go(self.state.next_place()))
         tokens.put.on_click(lambda _: self._compose(_put))
+        # The face follows in the browser at once; what the kernel sends after it is the same face.
+        widgets.jsdlink((tokens.intensity, "value"), (face.view, "asked"))
         face.colour.observe(lambda _: self._draw(), "value")
         face.wire.observe(lambda event: setattr(face.view, "wire", event["new"]), "value")
         face.mode.observe(lambda event: self._mode(event["new"]), "value")

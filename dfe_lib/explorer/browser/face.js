@@ -1,5 +1,5 @@
-// One face in WebGL. Vertices, heat and triangles come from the kernel; the camera lives here, so that turning the
-// face needs no kernel.
+// One face in WebGL. Vertices, heat and triangles come from the kernel; the camera lives here, and so does the
+// intensity of a token alone, so that neither turning nor strengthening the face waits for the kernel.
 
 const VERTEX = `
 attribute vec3 position, normal; attribute float heat;
@@ -114,7 +114,13 @@ export default {
     };
     const move = () => {
       const vertices = floats(model.get("vertices")), limit = model.get("limit");
-      const heat = floats(model.get("heat"));
+      const heat = floats(model.get("heat")), step = floats(model.get("step"));
+      const asked = model.get("asked"), more = step.length ? asked - model.get("strength") : 0;
+      if (more) { // the kernel's face is of another intensity
+        for (let i = 0; i < vertices.length; i++) vertices[i] += more * step[i];
+        for (let v = 0; v < heat.length; v++)
+          heat[v] = Math.abs(asked) * Math.hypot(step[3 * v], step[3 * v + 1], step[3 * v + 2]);
+      }
       fill("position", vertices, 3);
       fill("normal", normals(vertices, triangles), 3);
       fill("heat", heat.length ? heat.map((mm) => mm / limit) : new Float32Array(vertices.length / 3), 1);
@@ -192,6 +198,7 @@ export default {
     watch.observe(canvas);
     model.on("change:triangles", mesh);
     model.on("change:frame", move); // sent after vertices, heat and texts, so that they are drawn once
+    model.on("change:asked", () => { if (model.get("step").byteLength) move(); });
     model.on("change:wire", draw);
     return () => {
       watch.disconnect();
