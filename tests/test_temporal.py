@@ -201,4 +201,4 @@ def test_simulated_jitter_goes_and_real_motion_stays(motion, rng):
         assert row["rms_mm"] < raw["rms_mm"] and row["jitter_mm"] < 0.85 * raw["jitter_mm"], name
         assert row["velocity_r"] > raw["velocity_r"] + 0.05, name
         assert row["peak_ratio"] > kept and abs(row["lag_frames"]) < late, name
-    assert table.loc["kalman", "jitter_mm"] < 0.4 * raw["jitter_mm"]
+    assert table.loc["kalman", "jitter_mm"] < 0.45 * raw["jitter_mm"]
