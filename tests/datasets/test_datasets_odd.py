@@ -10,17 +10,7 @@ from dfe_lib.data.adapters.tables import read_csv, read_wide
 from dfe_lib.data.datasets import open_dataset
 from dfe_lib.errors import AssetError, InputError
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DFE_DATA_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("DFE_DATA_MIRROR", "")
-
-
-@pytest.fixture
-def root(tmp_path):
-    (tmp_path / "a set").mkdir()
-    return tmp_path / "a set"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def mark(path):

@@ -11,17 +11,7 @@ from dfe_lib.errors import AssetError, InputError
 from dfe_lib.face.importers import import_table
 from dfe_lib.frames import psi
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DFE_DATA_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("DFE_DATA_MIRROR", "")
-
-
-@pytest.fixture
-def root(tmp_path):
-    (tmp_path / "set").mkdir()
-    return tmp_path / "set"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def table_of(name, root):
