@@ -19,6 +19,10 @@ class InputError(DFEError, ValueError):
     """A file, array or table that was given cannot be used."""
 
 
+class OutputError(InputError):
+    """A place that was given cannot be written to: full, read-only, or gone. No other input would fare better."""
+
+
 class ConfigError(DFEError, ValueError):
     """An unknown or ill-typed name: profile, parameter, option, manifest key."""
 

@@ -29,7 +29,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dfe_lib.errors import InputError, choices
+from dfe_lib.errors import InputError, OutputError, choices
 
 KEYS = {"recording": "str", "frame": "int32", "time_s": "float64", "detected": "bool", "n_faces": "int8"}
 POSE = (
@@ -203,7 +203,7 @@ def write(table: pd.DataFrame, path: str | Path) -> Path:
 
     Raises
     ------
-    InputError : the path does not end in .parquet, or the place cannot be written to.
+    InputError : the path does not end in .parquet; OutputError : the place cannot be written to.
     """
     return write_parts([table], path)
 
@@ -240,8 +240,8 @@ def write_parts(parts: Iterable[pd.DataFrame], path: str | Path) -> Path:
         os.chmod(staged, 0o644)
         os.replace(staged, path)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); choose another place"
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); make room there, or choose another place"
         ) from error
     finally:
         if staged is not None:
