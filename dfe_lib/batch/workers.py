@@ -1,0 +1,205 @@
+"""Worker processes, here or on a cluster, behind two calls: :meth:`Workers.each` and :meth:`Workers.map`.
+
+They are Dask's. Each does one thing at a time with one thread, so that results do not depend on how many there are,
+and a worker that dies takes nothing along but what it was doing.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from dfe_lib.batch.calls import Call, Ended, Said, perform
+from dfe_lib.errors import AssetError, ConfigError, DFEError, OutputError, RunError
+
+ATTEMPTS = 3
+MEMORY_EACH = 1.5e9  # bytes: extraction takes 0.7 GB, and the pictures of a large video some more
+PATIENCE_S = 120.0  # without any worker on this machine
+# Errors that no other recording would be spared: worth stopping for, not worth a second attempt.
+STOPPING = (AssetError, ConfigError, OutputError)
+
+
+class WorkerDied(RunError):
+    """The process that did a call ended in the middle of it."""
+
+
+class Workers:
+    """Made by :func:`workers`.
+
+    Attributes
+    ----------
+    dashboard : address of Dask's page on the run, or None.
+    """
+
+    def __init__(self, client):
+        self._client = client
+        self.dashboard: str | None = client.dashboard_link
+        self._local = client.cluster is not None
+
+    @property
+    def n(self) -> int:
+        """How many calls run at once; on a cluster it may change from moment to moment."""
+        return sum(self._client.nthreads().values())
+
+    def each(self, calls: Iterable[Call]) -> Iterator[Ended]:
+        """Do all calls; each ends on its own, in no particular order.
+
+        Calls are taken from ``calls`` only when there is a worker for them, so that there may be millions. A call
+        that fails is done again, at most ``ATTEMPTS`` times in all, after the others that wait.
+
+        Raises
+        ------
+        AssetError, ConfigError, OutputError : from any call, since all others would end the same way.
+        RunError : no worker is there for ``PATIENCE_S`` on this machine.
+        """
+        coming, again = iter(calls), deque()
+        running: dict[str, tuple[Call, int, object]] = {}
+        ended: queue.SimpleQueue = queue.SimpleQueue()
+        exhausted, number = False, 0
+        try:
+            while True:
+                while not exhausted and len(running) < self._room():
+                    call, attempt = again.popleft() if again else (next(coming, None), 1)
+                    if call is None:
+                        exhausted = True
+                        break
+                    number += 1
+                    future = self._client.submit(perform, call, key=f"{call.key}-{number}", pure=False)
+                    running[future.key] = call, attempt, future
+                    future.add_done_callback(ended.put)
+                if not running:
+                    return
+                try:
+                    future = ended.get(timeout=1.0)
+                except queue.Empty:
+                    continue
+                call, attempt, _ = running.pop(future.key)
+                said = self._said(call, future)
+                future.release()
+                if isinstance(said.error, STOPPING):
+                    raise said.error
+                if said.error is not None and attempt < ATTEMPTS:
+                    again.append((call, attempt + 1))
+                    exhausted = False
+                    continue
+                yield Ended(call, said.value, said.error, said.traceback, attempt, said.seconds)
+        finally:
+            self._client.cancel([future for _, _, future in running.values()], force=True)
+
+    def map(self, function: Callable, *columns: Iterable) -> list:
+        """``[function(*row) for row in zip(*columns)]``, spread over the workers.
+
+        Parameters
+        ----------
+        function : importable by its name.
+
+        Raises
+        ------
+        What ``function`` raised, from the first row that did not work.
+        """
+        rows = list(zip(*columns, strict=True))
+        name = function.__name__
+        values: list = [None] * len(rows)
+        for ended in self.each(Call(f"{name}/{i}", function, row) for i, row in enumerate(rows)):
+            if ended.error is not None:
+                raise ended.error
+            values[int(ended.call.key.rsplit("/", 1)[1])] = ended.value
+        return values
+
+    def _room(self) -> int:
+        """How many calls may run now; waits while there is no worker at all."""
+        started = time.monotonic()
+        while not (n := self.n):
+            if self._local and time.monotonic() - started > PATIENCE_S:
+                raise RunError(
+                    f"no worker process has started for {PATIENCE_S:.0f} s; is there memory for one (1.5 GB)?"
+                )
+            time.sleep(0.2)
+        return n
+
+    @staticmethod
+    def _said(call: Call, future) -> Said:
+        from distributed import CancelledError, KilledWorker
+
+        error = future.exception() if not future.cancelled() else CancelledError(future.key)
+        if error is None:
+            return future.result()
+        if isinstance(error, KilledWorker | CancelledError):
+            limit = "" if call.seconds is None else f", or got no further for {call.seconds:.0f} s"
+            what = (
+                f"the worker process died over {call.key}: it crashed, was killed, ran out of memory{limit}"
+            )
+            return Said(None, WorkerDied(what), "", 0.0)
+        if isinstance(error, DFEError):
+            return Said(None, error, "", 0.0)
+        return Said(None, RunError(f"{call.key}: {type(error).__name__}: {error}"), "", 0.0)
+
+
+@contextmanager
+def workers(n: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
+    """Worker processes for the time of a ``with`` block.
+
+    Parameters
+    ----------
+    n : how many on this machine; by default one for each core that there is memory for.
+    scheduler : address of a running Dask scheduler (``tcp://…`` or ``tls://…``), whose workers are used instead.
+        The keys of ``tls://`` are those of Dask's configuration. Scheduler and workers are trusted: Dask runs what
+        it is sent.
+
+    Raises
+    ------
+    ConfigError : both are given, ``n`` is below 1, or nothing answers at ``scheduler``.
+
+    Examples
+    --------
+    >>> with workers(2) as pool:                                      # doctest: +SKIP
+    ...     pool.map(abs, [-1, 2])
+    [1, 2]
+    """
+    if n is not None and scheduler is not None:
+        raise ConfigError("workers and a scheduler exclude each other: the scheduler has its own workers")
+    if n is not None and n < 1:
+        raise ConfigError(f"workers must be 1 or more, got {n}")
+    import dask
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(
+        logging.CRITICAL
+    )  # what matters of it becomes one of our errors
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(
+                f"no Dask scheduler answers at '{scheduler}' ({error or type(error).__name__}); give the address "
+                "that `dask scheduler` printed, such as tcp://10.0.0.1:8786"
+            ) from error
+        with client:
+            yield Workers(client)
+        return
+    # A call that killed its worker comes back to us at once: the attempts are ours to count.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        # Encrypted and on loopback: whoever reaches a scheduler can have it run anything.
+        cluster = LocalCluster(
+            n_workers=n or sensible(),
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            security=True,
+            silence_logs=logging.CRITICAL,
+        )
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield Workers(client)
+
+
+def sensible() -> int:
+    """One worker a core, as many as there is memory for."""
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+
+    return max(1, min(CPU_COUNT, int(MEMORY_LIMIT // MEMORY_EACH)))
