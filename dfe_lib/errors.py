@@ -5,8 +5,11 @@ Every error here ends a command with exit code ``exit_code`` and no traceback (`
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, the quota, the largest file allowed
 
 
 class DFEError(Exception):
@@ -35,6 +38,16 @@ class RunError(DFEError):
     """A notebook failed, or did not deliver what it declares."""
 
     exit_code = 1
+
+
+def cannot_write(place: object, error: OSError) -> InputError:
+    """The error for a place that is full, read-only or gone.
+
+    >>> cannot_write("out.csv", OSError(28, "No space left on device"))
+    InputError('out.csv cannot be written (No space left on device); make room there or choose another place')
+    """
+    remedy = "make room there or choose another place" if error.errno in _FULL else "choose another place"
+    return InputError(f"{place} cannot be written ({error.strerror or error}); {remedy}")
 
 
 def choices(given: object, allowed: Iterable[str]) -> str:

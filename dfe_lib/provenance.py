@@ -11,9 +11,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from dfe_lib import locks
 from dfe_lib.paths import MANIFEST, PACKAGE, REPOSITORY
 
-_SKIPPED = {"__pycache__", ".ipynb_checkpoints"}
+_SKIPPED = {"__pycache__", ".ipynb_checkpoints", locks.NAME}
 
 
 def collect() -> dict:
@@ -91,7 +92,7 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def files_below(top: Path) -> list[Path]:
-    """The file itself, or every file of a folder in a fixed order, leaving out caches."""
+    """The file itself, or every file of a folder in a fixed order, leaving out caches and locks."""
     if top.is_file():
         return [top]
     return sorted(p for p in top.rglob("*") if p.is_file() and not _SKIPPED & set(p.relative_to(top).parts))

@@ -18,6 +18,7 @@ from typing import Any
 
 from dfe_lib import provenance, results
 from dfe_lib.errors import ConfigError, RunError
+from dfe_lib.locks import alone
 from dfe_lib.paths import FIGURES, MANIFEST, NOTEBOOKS, PROFILES, REPOSITORY, results_dir
 from dfe_lib.runner.execute import execute, kernel, recover, stopped
 from dfe_lib.runner.notebook import Notebook, Profile, discover, load_profile, select
@@ -70,7 +71,8 @@ def reproduce(
     Raises
     ------
     ConfigError : an unknown profile, notebook or parameter, or an ill-typed value; found before anything
-    runs.
+        runs.
+    BusyError : another run writes to the folder.
 
     Examples
     --------
@@ -84,10 +86,9 @@ def reproduce(
     asked = [select(wanted, known) for wanted in only] or list(known)
     wanted = _with_upstream(asked, known)
     folder = folder or results_dir(profile)
-    folder.mkdir(parents=True, exist_ok=True)
     summary = Summary(folder)
-    common = {**_common_fingerprint(), **(given or {})}
-    with kernel() as kernel_name:
+    with alone(folder, f"dfe reproduce --profile {profile}"), kernel() as kernel_name:
+        common = {**_common_fingerprint(), **(given or {})}
         for name in wanted:
             notebook, target = known[name], folder / name
             lost = [above for above in notebook.needs if above in summary.failed or above in summary.blocked]
@@ -200,8 +201,9 @@ def publish(profile: str, summary: Summary) -> None:
     from dfe_lib.report import page
     from dfe_lib.runner.published import publish_figures
 
-    if summary.ran or not (summary.folder / "index.html").is_file():
-        page.write(summary.folder)
+    with alone(summary.folder, "the report of dfe reproduce"):
+        if summary.ran or not (summary.folder / "index.html").is_file():
+            page.write(summary.folder)
     usual = summary.folder.resolve().is_relative_to(REPOSITORY / "results")
     if profile == "demo" and usual and summary.ok and summary.ran:
         publish_figures(summary.folder, FIGURES, "make reproduce")

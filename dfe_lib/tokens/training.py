@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 
 from dfe_lib import frames
 from dfe_lib.errors import InputError
+from dfe_lib.locks import alone, clear
 from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import ICT53, ExpressionSpace, space_of
 from dfe_lib.tokens import checkpoint
@@ -193,6 +193,7 @@ def train_from_tables(
     ------
     InputError : no psi columns, tables of different spaces, no usable frame, a recording without a subject, a
         single subject, an unfinished run with other settings, or what :func:`train` refuses.
+    BusyError : another training for the same ``out`` is under way.
     ConfigError : an unknown setting.
     RunError : the loss is no longer finite; the batch is kept in ``<out>.unfinished``.
     """
@@ -200,13 +201,13 @@ def train_from_tables(
         config = TrainingConfig.from_mapping(config or {})
     paths, out = [Path(p) for p in paths], Path(out)
     work = out.with_name(out.name + ".unfinished")
-    with team() as members:
+    with team() as members, alone(work, f"dfe train --out {out}") if members.leads else nullcontext():
         trained = _train_in(work, paths, config, recordings, displacements, progress, members)
         members.wait()  # the others may still look into the files that are removed now
         if members.leads:
             folder = trained.tokenizer.save(out)
             trained.history.to_csv(folder / "history.csv", index=False)
-            shutil.rmtree(work)
+            clear(work)
         members.wait()
     return trained
 
@@ -220,7 +221,6 @@ def _train_in(
     progress: bool,
     members: Team,
 ) -> Trained:
-    work.mkdir(parents=True, exist_ok=True)
     saved = work / "checkpoint"
     try:
         space = _common_space(paths)
@@ -232,7 +232,7 @@ def _train_in(
         _check_enough(source, config)
     except InputError:
         if members.leads and not saved.exists():
-            shutil.rmtree(work)  # nothing in it was worth anything
+            clear(work)  # nothing in it was worth anything
         raise
     held_out = Shuffled(data.validation).sample(N_VALIDATION, config.seed)
     shown = displacements if space.name == ICT53.name else None
