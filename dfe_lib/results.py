@@ -43,6 +43,7 @@ SOURCES = {
     "open": "open: published for everyone, obtained with `dfe data fetch`",
     "gated": "gated: granted to you by its owners, never redistributed",
 }
+FIGURE_MARK = "dfe_figure"  # in an output's metadata: name of the figure's file
 SIGNIFICANT_DIGITS = 6  # float32 arithmetic repeats to about 7 digits; the last one depends on the processor
 
 _NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
@@ -176,7 +177,8 @@ class Record(Shown):
         from dfe_lib.figures import files  # imports matplotlib
 
         path = files.save(fig, self._register("figures", _bare(name) + ".png").with_suffix(""), caption)
-        display(fig if hasattr(fig, "savefig") else fig.figure)
+        # The mark ties the picture in the notebook to its file, which says whether it may be shared.
+        display(fig if hasattr(fig, "savefig") else fig.figure, metadata={FIGURE_MARK: path.name})
         return path
 
     def path(self, name: str) -> Path:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import IdentityTransform
 from PIL import Image
 
+from dfe_lib.figures.files import DRAWN
 from dfe_lib.figures.galleries import at_one_strength
 from dfe_lib.figures.style import DISPLACEMENT, PAGE, QUALITATIVE
 from dfe_lib.space import ExpressionSpace
@@ -106,7 +107,7 @@ def plot_all_templates(faces: np.ndarray, columns: int = 16) -> Figure:
     page = _page(faces, columns)
     figure = plt.figure(figsize=(PAGE, PAGE * page.shape[0] / page.shape[1]), layout="none")
     ax = figure.add_axes((0, 0, 1, 1))
-    ax.imshow(page, interpolation="lanczos")
+    ax.imshow(page, interpolation="lanczos", gid=DRAWN)
     for k in range(len(faces)):
         row, column = divmod(k, columns)
         ax.text(column * WIDTH + 2, row * HEIGHT - 7, str(k), fontsize=6, va="top")  # above the head

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 from dfe_lib.errors import InputError
 from dfe_lib.figures.charts import needs
 from dfe_lib.figures.faces import plot_face
+from dfe_lib.figures.files import SOMEBODY
 from dfe_lib.figures.style import PAGE, QUALITATIVE, axes
 from dfe_lib.space import ICT53
 
@@ -101,7 +102,8 @@ def plot_landmarks(
     found = landmarks[np.isfinite(landmarks).all(axis=1), :2]
     if rgb is not None:
         ax.imshow(rgb)
-    ax.scatter(found[:, 0], found[:, 1], s=size, c=colour if rgb is not None else "#0072B2", linewidths=0)
+    shade = colour if rgb is not None else "#0072B2"
+    ax.scatter(found[:, 0], found[:, 1], s=size, c=shade, linewidths=0, gid=SOMEBODY)
     if margin is None and rgb is not None:
         ax.set(xlim=(-0.5, rgb.shape[1] - 0.5), ylim=(rgb.shape[0] - 0.5, -0.5))
     else:
