@@ -8,27 +8,19 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 from tqdm import tqdm
 
 from dfe_lib import paths
-from dfe_lib.data.integrity import cannot_write, check, content, refusal, store, unavailable
+from dfe_lib.data.integrity import cannot_write, check, content, make_room, refusal, store, unavailable
 from dfe_lib.data.manifest import Outcome, Plan, cached, candidates, folder, plan
+from dfe_lib.data.network import Network, size_so_far
 from dfe_lib.data.registry import Entry, File, Manifest, load_manifest
 from dfe_lib.errors import AssetError
 from dfe_lib.progress import bar as progress_bar
-
-CONNECT_S = 3.0  # a host that takes longer to pick up is, for us, not there
-READ_S = 30.0  # silence within a transfer
-KNOCK_S = 6.0  # first contact with a host, name resolution included (which has no time limit of its own)
-ATTEMPTS = 3  # per url; a broken transfer goes on where it broke
-_CHUNK = 1 << 16
-_BROKE_OFF = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 def is_offline() -> bool:
@@ -74,7 +66,7 @@ def fetch(
     manifest = manifest or load_manifest()
     say = say or (lambda line: print(line, file=sys.stderr))
     entries = manifest.select(names)
-    network = _Network(is_offline() if offline is None else offline)
+    network = Network(is_offline() if offline is None else offline)
     wanted = {e.name: [p.file for p in plan(e.name, manifest=manifest) if _needs(p, mirror)] for e in entries}
     files = [f for per_entry in wanted.values() for f in per_entry]
     if files and not network.offline:
@@ -95,7 +87,7 @@ def _needs(p: Plan, mirror: bool) -> bool:
     return p.action == "download" or (p.action == "mirror" and not mirror)
 
 
-def _fetch_entry(entry: Entry, network: _Network, mirror: bool, manifest: Manifest) -> Outcome:
+def _fetch_entry(entry: Entry, network: Network, mirror: bool, manifest: Manifest) -> Outcome:
     if not entry.files:
         try:
             return Outcome(
@@ -118,7 +110,7 @@ def _fetch_entry(entry: Entry, network: _Network, mirror: bool, manifest: Manife
     return Outcome(entry.name, state, "", *size)
 
 
-def _obtain(entry: Entry, file: File, network: _Network, mirror: bool, bar: tqdm) -> str:
+def _obtain(entry: Entry, file: File, network: Network, mirror: bool, bar: tqdm) -> str:
     """Have one file at hand and return how; the first good copy counts."""
     refused: AssetError | None = None
     for action, place in candidates(entry, file):
@@ -142,7 +134,7 @@ def _obtain(entry: Entry, file: File, network: _Network, mirror: bool, bar: tqdm
     return "downloaded"
 
 
-def _download(entry: Entry, file: File, network: _Network, bar: tqdm) -> None:
+def _download(entry: Entry, file: File, network: Network, bar: tqdm) -> None:
     if entry.access != "open" or not file.urls:
         raise AssetError(unavailable(entry, f"'{file.path}' is not at hand and has no url"))
     reasons = []
@@ -152,8 +144,8 @@ def _download(entry: Entry, file: File, network: _Network, bar: tqdm) -> None:
             target = cached(entry, file)
             part = target.with_name(target.name + ".part")
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                resumed = _size(part) > 0
+                make_room(entry, target)
+                resumed = size_so_far(part) > 0
                 network.save(url, part, file, bar)
                 reason = _accept(entry, file, url, part, target)
                 if (
@@ -183,113 +175,3 @@ def _accept(entry: Entry, file: File, url: str, part: Path, target: Path) -> str
     reason = refusal(entry, file, url, part.stat().st_size, digest, head)
     part.unlink()
     return reason
-
-
-class _Network:
-    """Downloads, and what this call has learnt about who can be reached."""
-
-    def __init__(self, offline: bool):
-        self.offline = "the offline switch is on (OFFLINE=1)" if offline else ""
-        self._closed: dict[str, str | None] = {}  # host → why it is not asked again; None: it answers
-        self._session = requests.Session()
-
-    def closed(self, url: str) -> str | None:
-        """Why ``url`` is not worth a try, or ``None``. The first question about a host knocks at its door."""
-        if self.offline:
-            return self.offline
-        host = urlsplit(url).netloc
-        if host not in self._closed:
-            error = _knock(url)
-            if error is not None:
-                reason = f"no connection to {host} ({type(error).__name__})"
-                if not any(why is None for why in self._closed.values()):
-                    self.offline = f"{reason}, so this machine counts as offline"
-                    return self.offline
-                self._closed[host] = reason
-            else:
-                self._closed[host] = None
-        return self._closed[host]
-
-    def failed(self, url: str, error: requests.RequestException) -> str:
-        """The reason for a failed transfer; only for a missing file is the host asked again."""
-        host = urlsplit(url).netloc
-        status = error.response.status_code if error.response is not None else None
-        if status is None:
-            reason = f"the transfer from {host} broke off ({type(error).__name__}); run it again to go on"
-        else:
-            reason = f"{host} answers {status} for {urlsplit(url).path}"
-        if status not in (404, 410):
-            self._closed[host] = reason
-        return reason
-
-    def save(self, url: str, part: Path, file: File, bar: tqdm) -> None:
-        """Bring ``part`` to the content of ``url``, going on from what it holds already."""
-        before, start = bar.n, _size(part)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self._transfer(url, part, file, bar)
-            except _BROKE_OFF:
-                bar.n, reached = before, _size(part)
-                if attempt == ATTEMPTS or reached <= start:  # nothing gained: no use in asking again
-                    raise
-                start = reached
-
-    def _transfer(self, url: str, part: Path, file: File, bar: tqdm) -> None:
-        start = _size(part)
-        if start >= file.bytes:  # complete already (then the hash decides), or longer than it can be
-            if start == file.bytes and _sha256(part) == file.sha256:
-                return
-            start = 0
-        headers = {"Accept-Encoding": "identity"}  # byte positions must be those of the file
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        with self._session.get(url, headers=headers, stream=True, timeout=(CONNECT_S, READ_S)) as response:
-            if response.status_code == 416 and start:
-                part.unlink()
-                return self._transfer(url, part, file, bar)
-            response.raise_for_status()
-            going_on = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-            if not (response.status_code == 206 and going_on):  # the server began at the beginning
-                start = 0
-            bar.update(start)
-            with part.open("ab" if start else "wb") as out:
-                for chunk in response.iter_content(_CHUNK):
-                    out.write(chunk)
-                    bar.update(len(chunk))
-                    start += len(chunk)
-                    if start > file.bytes:  # not our file; the hash of what came will say so
-                        return
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _knock(url: str) -> Exception | None:
-    """Ask a host for anything at all; any answer counts. Returns what went wrong, or ``None``."""
-    parts = urlsplit(url)
-    heard: list[Exception | None] = []
-
-    def ask() -> None:
-        try:
-            requests.head(
-                f"{parts.scheme}://{parts.netloc}/", timeout=(CONNECT_S, CONNECT_S), allow_redirects=False
-            )
-            heard.append(None)
-        except requests.ReadTimeout:
-            heard.append(None)  # it picked up
-        except Exception as error:  # a thread must hand over whatever happened; `ask`'s caller looks at it
-            heard.append(error)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(KNOCK_S)
-    error = heard[0] if heard else TimeoutError(f"no answer within {KNOCK_S:.0f} s")
-    if error is not None and not isinstance(error, (requests.RequestException, TimeoutError)):
-        raise error
-    return error

@@ -14,8 +14,12 @@ from dfe_lib.data.registry import Entry, File
 from dfe_lib.errors import AssetError
 
 _LFS = b"version https://git-lfs"
+_SPARE = (
+    16 << 20
+)  # bytes that a file may have more than registered and still be read to its end, for the hash
 _HEAD = 64  # bytes looked at to recognise what a refused file is
-_hashed: dict[tuple[str, int, int], str] = {}  # (path, mtime_ns, size) → sha256, for this process
+_Seen = tuple[str, int, int, int]  # path, time of content, time of change of anything, size
+_hashed: dict[_Seen, str] = {}  # sha256 of files that are as they were, for this process
 
 
 def is_packed(file: File, place: Path) -> bool:
@@ -43,25 +47,25 @@ def check(entry: Entry, file: File, place: Path) -> None:
     if is_packed(file, place):
         content(entry, file, place)
         return
-    stat = place.stat()
-    key = (str(place), stat.st_mtime_ns, stat.st_size)
+    found = place.stat()
+    key = (str(place), found.st_mtime_ns, found.st_ctime_ns, found.st_size)
     if key not in _hashed:
+        _refuse_longer(entry, file, place)
         with place.open("rb") as stream:
             _hashed[key] = hashlib.file_digest(stream, "sha256").hexdigest()
     if _hashed[key] != file.sha256:
-        with place.open("rb") as stream:
-            raise AssetError(refusal(entry, file, place, stat.st_size, _hashed[key], stream.read(_HEAD)))
+        raise AssetError(refusal(entry, file, place, found.st_size, _hashed[key], _head(place)))
 
 
 def content(entry: Entry, file: File, place: Path) -> bytes:
-    """Verified content of ``place``, unpacked in memory where it is a ``.gz``.
+    """Verified content of ``place``, unpacked in memory where it is a ``.gz``; never more than was registered.
 
     Raises
     ------
     AssetError : it is not what was registered, or cannot be unpacked.
     """
-    raw = place.read_bytes()
-    if is_packed(file, place) and raw and not raw.startswith(_LFS):
+    _refuse_longer(entry, file, place)
+    if is_packed(file, place) and not _head(place).startswith(_LFS) and place.stat().st_size:
         try:
             with gzip.open(place) as stream:
                 found = stream.read(
@@ -70,15 +74,50 @@ def content(entry: Entry, file: File, place: Path) -> bytes:
         except (OSError, EOFError, zlib.error) as error:
             raise AssetError(
                 f"refused: {place} of '{entry.name}' cannot be unpacked ({error}); as packed it has sha256 "
-                f"{hashlib.sha256(raw).hexdigest()}, unpacked it should have {file.sha256}; "
+                f"{hashlib.sha256(place.read_bytes()).hexdigest()}, unpacked it should have {file.sha256}; "
                 f"{_remedy(entry, place)}"
             ) from error
     else:
-        found = raw
+        found = place.read_bytes()
     digest = hashlib.sha256(found).hexdigest()
     if digest != file.sha256:
         raise AssetError(refusal(entry, file, place, len(found), digest, found[:_HEAD]))
     return found
+
+
+def _refuse_longer(entry: Entry, file: File, place: Path) -> None:
+    """Tell by the size alone: a file that goes on for terabytes (or has holes of that size) is not even hashed."""
+    size = place.stat().st_size
+    if size > file.bytes + _SPARE:
+        raise AssetError(refusal(entry, file, place, size, None, _head(place)))
+
+
+def _head(place: Path) -> bytes:
+    with place.open("rb") as stream:
+        return stream.read(_HEAD)
+
+
+def make_room(entry: Entry, target: Path) -> None:
+    """The folder for ``target`` in the cache. Where it could lead out of the cache, nothing is made or written.
+
+    The cache itself may be a link to a larger disk, and so may the folder of a data set of your own, into which
+    nothing is ever written. In a cache that several people share, a link below it could be anybody's.
+
+    Raises
+    ------
+    AssetError : a folder on the way is a symbolic link.
+    OSError : the folder cannot be made.
+    """
+    root = paths.data_dir()
+    for place in [target.parent, *target.parent.parents]:
+        if place == root:
+            break
+        if place.is_symlink():
+            raise AssetError(
+                f"refused to write '{entry.name}' through the symbolic link {place}; remove the link, or point "
+                f"DFE_DATA_DIR to where it leads"
+            )
+    target.parent.mkdir(parents=True, exist_ok=True)
 
 
 def store(entry: Entry, data: bytes, target: Path) -> None:
@@ -90,7 +129,7 @@ def store(entry: Entry, data: bytes, target: Path) -> None:
     """
     staged = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_room(entry, target)
         handle, staged = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
@@ -111,13 +150,13 @@ def cannot_write(entry: Entry, target: Path, size: int, error: OSError) -> str:
     )
 
 
-def refusal(entry: Entry, file: File, place: Path | str, size: int, digest: str, head: bytes) -> str:
+def refusal(entry: Entry, file: File, place: Path | str, size: int, digest: str | None, head: bytes) -> str:
     """The sentence for a file that is there but is not what was registered: why, both hashes, what to do.
 
     Parameters
     ----------
     place : the file, or the url it came from.
-    size, digest, head : of the content found: bytes, sha256 and its first bytes.
+    size, digest, head : of the content found: bytes, sha256 (None where its size told enough), first bytes.
     """
     if size == 0:
         what = "is empty (0 bytes)"
@@ -127,8 +166,9 @@ def refusal(entry: Entry, file: File, place: Path | str, size: int, digest: str,
         what = f"is truncated ({size} of {file.bytes} bytes)"
     else:
         what = f"has other content than was registered ({size} bytes, {file.bytes} registered)"
+    known = "it was not read" if digest is None else f"its sha256 is {digest}"
     return (
-        f"refused: {place} of '{entry.name}' {what}; its sha256 is {digest}, but {file.sha256} is needed; "
+        f"refused: {place} of '{entry.name}' {what}; {known}, but {file.sha256} is needed; "
         f"{_remedy(entry, place)}"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from dfe_lib.errors import ConfigError, choices
 ACCESS = ("open", "registration", "request", "agreement")
 _TEXTS = ("title", "version", "licence", "access", "citation", "used_for", "manual")
 _OPTIONAL = ("notebooks", "loader", "layout", "caveats", "base_url", "package", "files")
+_URL = re.compile(r"[!#-;=?-Z_a-z~%\[\]]+")  # printable ASCII without the blank and " \\ ^ ` { | } < >
+_LONGEST = 200  # bytes of a name; most file systems take 255, of which `.part` and the like need some
 _FILE_KEYS = ("path", "bytes", "sha256", "urls")
 
 
@@ -136,8 +139,10 @@ def _parse(content: bytes, source: str) -> Manifest:
     try:
         loader = _StrictLoader(content)  # a SafeLoader: builds plain values only
         raw = loader.get_single_data()
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a day that no month has
         raise ConfigError(f"{source} is not valid: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{source} is not valid: nested too deeply") from error
     raw = _mapping(raw, source, ("schema", "entries"), ())
     if raw["schema"] != 1:
         raise ConfigError(f"{source}: schema must be 1, but is {raw['schema']!r}")
@@ -148,7 +153,15 @@ def _parse(content: bytes, source: str) -> Manifest:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML lets the last of two equal keys win in silence; here the second one is an error."""
+    """YAML lets the last of two equal keys win in silence; here the second one is an error.
+
+    So is an alias: a registry needs none, and with ten lines of them a text of terabytes can be described.
+    """
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise ConstructorError(None, None, "aliases (*name) are not read", self.peek_event().start_mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
         seen = set()
@@ -182,11 +195,14 @@ def _entry(name: str, raw: object, source: str) -> Entry:
     raw = _mapping(raw, where, _TEXTS, _OPTIONAL)
     for key, value in raw.items():
         if key not in ("files", "notebooks") and not (isinstance(value, str) and value.strip()):
-            raise ConfigError(f"{where}: '{key}' must be text, but is {value!r}; put it in quotes")
+            raise ConfigError(f"{where}: '{key}' must be text, but is {value!r:.80}; put it in quotes")
     if raw["access"] not in ACCESS:
         raise ConfigError(f"{where}: unknown access: {choices(raw['access'], ACCESS)}")
     if "package" in raw:
         _relative(raw["package"], f"{where}: package")
+        # A plain name: to find `a.b`, Python would import `a`.
+        if not re.fullmatch(r"[A-Za-z]\w*(/.+)?", raw["package"], re.ASCII):
+            raise ConfigError(f"{where}: package must be '<name>/<folder>', but is {raw['package']!r:.80}")
     notebooks = raw.get("notebooks", [])
     if not (isinstance(notebooks, list) and all(re.fullmatch(r"\d\d", str(n)) for n in notebooks)):
         raise ConfigError(f"{where}: notebooks must be a list like ['01', '04'], but is {notebooks!r}")
@@ -215,18 +231,46 @@ def _file(raw: object, base: str | None, where: str) -> File:
     urls = raw.get("urls", [] if base is None else [quote(path)])
     if not isinstance(urls, list):
         raise ConfigError(f"{where}: urls of '{path}' must be a list, but is {urls!r:.60}")
-    return File(path, size, sha256, tuple(_url(urljoin(base or "", str(u)), where) for u in urls))
+    return File(path, size, sha256, tuple(_url(str(u), where, base or "") for u in urls))
 
 
 def _relative(path: object, where: str) -> None:
     parts = path.split("/") if isinstance(path, str) else [""]
-    # An empty part is an absolute path or a doubled slash; a backslash or colon could lead elsewhere.
-    if any(part in ("", ".", "..") or re.search(r"[\\:\0]", part) for part in parts):
-        raise ConfigError(f"{where}: {path!r} must be a plain relative path such as 'a/b.txt'")
+    # An empty part is an absolute path or a doubled slash; a backslash or colon could lead elsewhere; what does not
+    # print could dress one name up as another; `.part` is how an unfinished download is called.
+    if any(p in ("", ".", "..") or re.search(r"[\\:]", p) or not p.isprintable() for p in parts):
+        raise ConfigError(f"{where}: {path!r:.80} must be a plain relative path such as 'a/b.txt'")
+    if any(len(os.fsencode(part)) > _LONGEST for part in parts) or len(path) > 500:
+        raise ConfigError(f"{where}: {path!r:.80}… is longer than file systems take")
+    if path.endswith(".part"):
+        raise ConfigError(f"{where}: {path!r:.80} ends like an unfinished download; name it otherwise")
 
 
-def _url(url: str, where: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigError(f"{where}: '{url}' is not an http(s) url")
-    return url
+def https_host(url: str) -> str:
+    """Host (and port) of a url from which a file may come: https, and nobody's account in it.
+
+    Raises
+    ------
+    ConfigError : another scheme (http, ftp, file …), no host, an account, or characters that urls do not have.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # as of an unfinished [IPv6] address
+        parts = port = None
+    if parts is None or not parts.hostname or port == 0 or not _URL.fullmatch(url):
+        raise ConfigError(f"{url!r:.200} is not an https url")
+    if parts.scheme != "https":
+        raise ConfigError(f"{url!r:.200} is not an https url; files come over https alone")
+    if "@" in parts.netloc:
+        raise ConfigError(f"{parts.hostname!r:.200}: a url must not carry an account or a password")
+    return parts.netloc.lower()
+
+
+def _url(url: str, where: str, base: str = "") -> str:
+    try:
+        whole = urljoin(base, url)
+        https_host(whole)
+    except ValueError as error:  # ConfigError is one; urljoin raises its own
+        raise ConfigError(f"{where}: {error}") from error
+    return whole
