@@ -9,14 +9,13 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from dfe_lib.batch.attempts import Queue, Task
 from dfe_lib.batch.calls import Call, Ended, Said, perform
 from dfe_lib.errors import AssetError, ConfigError, DFEError, OutputError, RunError
 
-ATTEMPTS = 3
 MEMORY_EACH = 1.5e9  # bytes: extraction takes 0.7 GB, and the pictures of a large video some more
 PATIENCE_S = 120.0  # without any worker on this machine
 # Errors that no other recording would be spared: worth stopping for, not worth a second attempt.
@@ -49,46 +48,42 @@ class Workers:
         """Do all calls; each ends on its own, in no particular order.
 
         Calls are taken from ``calls`` only when there is a worker for them, so that there may be millions. A call
-        that fails is done again, at most ``ATTEMPTS`` times in all, after the others that wait.
+        that fails is done again, at most :data:`~dfe_lib.batch.attempts.ATTEMPTS` times in all, after the others
+        that wait.
 
         Raises
         ------
         AssetError, ConfigError, OutputError : from any call, since all others would end the same way.
         RunError : no worker is there for ``PATIENCE_S`` on this machine.
         """
-        coming, again = iter(calls), deque()
-        running: dict[str, tuple[Call, int, object]] = {}
+        queued = Queue(calls)
+        running: dict[str, tuple[Task, object]] = {}
         ended: queue.SimpleQueue = queue.SimpleQueue()
-        exhausted, number = False, 0
+        number = 0
         try:
             while True:
-                while not exhausted and len(running) < self._room():
-                    call, attempt = again.popleft() if again else (next(coming, None), 1)
-                    if call is None:
-                        exhausted = True
-                        break
+                while len(running) < self._room() and (task := queued.next()) is not None:
                     number += 1
-                    future = self._client.submit(perform, call, key=f"{call.key}-{number}", pure=False)
-                    running[future.key] = call, attempt, future
+                    future = self._client.submit(
+                        perform, task.call, key=f"{task.call.key}-{number}", pure=False
+                    )
+                    running[future.key] = task, future
                     future.add_done_callback(ended.put)
                 if not running:
                     return
                 try:
-                    future = ended.get(timeout=1.0)
+                    future = ended.get(timeout=1.0)  # workers may come in the meantime
                 except queue.Empty:
                     continue
-                call, attempt, _ = running.pop(future.key)
-                said = self._said(call, future)
+                task, _ = running.pop(future.key)
+                said = self._said(task.call, future)
                 future.release()
                 if isinstance(said.error, STOPPING):
                     raise said.error
-                if said.error is not None and attempt < ATTEMPTS:
-                    again.append((call, attempt + 1))
-                    exhausted = False
-                    continue
-                yield Ended(call, said.value, said.error, said.traceback, attempt, said.seconds)
+                if (outcome := queued.settle(task, said)) is not None:
+                    yield outcome
         finally:
-            self._client.cancel([future for _, _, future in running.values()], force=True)
+            self._client.cancel([future for _, future in running.values()], force=True)
 
     def map(self, function: Callable, *columns: Iterable) -> list:
         """``[function(*row) for row in zip(*columns)]``, spread over the workers.
@@ -129,10 +124,8 @@ class Workers:
         if error is None:
             return future.result()
         if isinstance(error, KilledWorker | CancelledError):
-            limit = "" if call.seconds is None else f", or got no further for {call.seconds:.0f} s"
-            what = (
-                f"the worker process died over {call.key}: it crashed, was killed, ran out of memory{limit}"
-            )
+            hung = "" if call.silent_s is None else f", or got no further for {call.silent_s:g} s"
+            what = f"the worker process died over {call.key}: it crashed, was killed, ran out of memory{hung}"
             return Said(None, WorkerDied(what), "", 0.0)
         if isinstance(error, DFEError):
             return Said(None, error, "", 0.0)
