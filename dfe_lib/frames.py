@@ -18,9 +18,8 @@ Only the first five columns are required. ``table.attrs`` travels with the file 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,7 +28,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dfe_lib.errors import InputError, OutputError, choices
+from dfe_lib.errors import InputError, choices
+from dfe_lib.staging import staged_file
 
 KEYS = {"recording": "str", "frame": "int32", "time_s": "float64", "detected": "bool", "n_faces": "int8"}
 POSE = (
@@ -44,6 +44,9 @@ N_LANDMARKS = 478
 _LANDMARKS = pa.list_(pa.float32(), N_LANDMARKS * 3)
 _METADATA = b"dfe_attrs"
 PART = 8192  # rows held at once where a table is read and written in parts: 47 MB of landmarks, 3 MB of ψ
+_PAGES = (
+    2**20
+)  # bytes of a column that are read at once: a row group may hold a million frames, 6 GB of landmarks
 
 
 def frame_table(
@@ -221,32 +224,19 @@ def write_parts(parts: Iterable[pd.DataFrame], path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".parquet":
         raise InputError(f"tables are written as .parquet, but the path given is {path}")
-    staged = schema = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, staged = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        os.close(handle)
-        with ExitStack() as stack:
-            for part in parts:
-                arrow = pa.Table.from_pandas(part, schema=schema, preserve_index=False)
-                if schema is None:
-                    # Without pandas' own metadata: it cannot name fixed-size lists, and makes pd.read_parquet fail.
-                    schema = arrow.schema.remove_metadata()
-                    writer = stack.enter_context(pq.ParquetWriter(staged, schema, **_encoding(schema)))
-                writer.write_table(arrow.replace_schema_metadata(None))
-                attrs = part.attrs
+    schema = None
+    with staged_file(path) as place, ExitStack() as stack:
+        for part in parts:
+            arrow = pa.Table.from_pandas(part, schema=schema, preserve_index=False)
             if schema is None:
-                raise InputError(f"there is nothing to write to {path}")
-            writer.add_key_value_metadata({_METADATA: json.dumps(attrs).encode()})
-        os.chmod(staged, 0o644)
-        os.replace(staged, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); make room there, or choose another place"
-        ) from error
-    finally:
-        if staged is not None:
-            Path(staged).unlink(missing_ok=True)
+                # Without pandas' own metadata: it cannot name fixed-size lists, and makes pd.read_parquet fail.
+                schema = arrow.schema.remove_metadata()
+                writer = stack.enter_context(pq.ParquetWriter(place, schema, **_encoding(schema)))
+            writer.write_table(arrow.replace_schema_metadata(None))
+            attrs = part.attrs
+        if schema is None:
+            raise InputError(f"there is nothing to write to {path}")
+        writer.add_key_value_metadata({_METADATA: json.dumps(attrs).encode()})
     return path
 
 
@@ -314,21 +304,66 @@ def columns_of(path: str | Path) -> list[str]:
     return list(_open(Path(path)).schema_arrow.names)
 
 
-def stream(paths: Iterable[str | Path], columns: Sequence[str], rows: int = 65_536) -> Iterator[pd.DataFrame]:
-    """Yield batches of at most ``rows`` rows of the given columns; memory is bounded by the batch."""
-    for path in paths:
-        file = _open(Path(path))
-        missing = [c for c in columns if c not in file.schema_arrow.names]
+def count(path: str | Path) -> int:
+    """Rows of a frame table on disk, without reading them.
+
+    Raises
+    ------
+    InputError : not a file, or not Parquet.
+    """
+    return _open(Path(path)).metadata.num_rows
+
+
+def stream(
+    paths: Iterable[str | Path],
+    columns: Sequence[str],
+    recordings: Collection[str] | None = None,
+    rows: int = 65_536,
+) -> Iterator[pd.DataFrame]:
+    """Yield batches of at most ``rows`` rows of the given columns; memory is bounded by the batch.
+
+    Parameters
+    ----------
+    recordings : names of those that are wanted; row groups in which none of them can be are not read.
+
+    Raises
+    ------
+    InputError : not a file, not Parquet, or a column is missing.
+    """
+    needed = list(columns) if recordings is None else list(dict.fromkeys([*columns, "recording"]))
+    for path in map(Path, paths):
+        file = _open(path, buffer_size=_PAGES)
+        missing = [c for c in needed if c not in file.schema_arrow.names]
         if missing:
             raise InputError(
                 f"{path} lacks the column '{missing[0]}' (it has {', '.join(file.schema_arrow.names[:8])}…)"
             )
-        for batch in file.iter_batches(batch_size=rows, columns=list(columns)):
-            yield _to_pandas(pa.Table.from_batches([batch]))
+        groups = None if recordings is None else _groups_of(file, recordings)
+        for batch in _batches(file, path, rows, needed, groups):
+            if recordings is not None:
+                batch = batch[batch["recording"].isin(recordings)][list(columns)].reset_index(drop=True)
+            if len(batch):
+                yield batch
 
 
-def parts(path: str | Path, needs: Sequence[str] = (), rows: int = PART) -> Iterator[pd.DataFrame]:
-    """Read a frame table in parts of ``rows`` rows (the last has what is left), checked like :func:`read`.
+def _groups_of(file: pq.ParquetFile, recordings: Collection[str]) -> list[int]:
+    """Row groups that may hold one of ``recordings``, by the first and last name in each; without those, all."""
+    column, names, found = file.schema_arrow.names.index("recording"), sorted(recordings), []
+    for group in range(file.metadata.num_row_groups):
+        known = file.metadata.row_group(group).column(column).statistics
+        if known is None or not known.has_min_max:
+            found.append(group)
+            continue
+        at = bisect_left(names, known.min)
+        if at < len(names) and names[at] <= known.max:
+            found.append(group)
+    return found
+
+
+def parts(
+    path: str | Path, columns: Sequence[str] | None = None, needs: Sequence[str] = (), rows: int = PART
+) -> Iterator[pd.DataFrame]:
+    """What :func:`read` gives, in parts of ``rows`` rows (the last has what is left), with the index from 0 in each.
 
     Memory is bounded by the part. Where parts end does not depend on the file's row groups, so what is made of them
     follows from the rows alone. A table without rows is one part.
@@ -338,21 +373,23 @@ def parts(path: str | Path, needs: Sequence[str] = (), rows: int = PART) -> Iter
     InputError : as :func:`read`.
     """
     path, last = Path(path), None
-    # Column by column in pieces: a row group may hold a million frames, and so 6 GB of landmarks.
-    file = _open(path, buffer_size=2**20)
-    for batch in _batches(file, path, rows):
-        part = check(_to_pandas(pa.Table.from_batches([batch])), needs, str(path))
+    file = _open(path, buffer_size=_PAGES)
+    for part in _batches(file, path, rows, None if columns is None else list(columns)):
+        check(part, needs, str(path))
         if last is not None:
             check(pd.concat([last, part.loc[:0, list(KEYS)]], ignore_index=True), source=str(path))
         last = part.loc[len(part) - 1 :, list(KEYS)]
         yield part
     if last is None:
-        yield check(_to_pandas(file.schema_arrow.empty_table()), needs, str(path))
+        yield read(path, columns, needs)
 
 
-def _batches(file: pq.ParquetFile, path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+def _batches(
+    file: pq.ParquetFile, path: Path, rows: int, columns: list[str] | None, groups: list[int] | None = None
+) -> Iterator[pd.DataFrame]:
     try:
-        yield from file.iter_batches(batch_size=rows)
+        for batch in file.iter_batches(rows, groups, columns):
+            yield _to_pandas(pa.Table.from_batches([batch]))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read to its end ({str(error).splitlines()[0]})") from error
 

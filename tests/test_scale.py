@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import pyarrow.dataset
 import pytest
 
-from dfe_lib import frames
+from dfe_lib import frames, shards
+from dfe_lib.analysis import sources
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import ConfigError, InputError
 from dfe_lib.space import ICT53
 from dfe_lib.tokens import Tokenizer
 from dfe_lib.tokens.tables import encode_table
+from dfe_lib.tokens.training import train_from_tables
 
 ROWS = frames.PART + 700  # a whole part and a piece of one
 
@@ -99,3 +103,138 @@ def test_what_cannot_be_encoded_leaves_nothing(table, source, tmp_path):
     with pytest.raises(InputError, match=r"broken\.parquet cannot be read"):
         encode_table(broken, target, method="greedy")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["blind.parquet", "broken.parquet"]
+
+
+# many tables
+
+
+@pytest.fixture
+def extracted(tmp_path):
+    """Recordings of two data sets and of the user's own, one file each."""
+    folder = tmp_path / "extracted"
+    for i, (name, dataset) in enumerate([("a0", "disfa"), ("a1", "disfa"), ("b0", "bp 4/d"), ("mine", None)]):
+        table = long_table(name, 300, i)
+        table.attrs |= {"source": f"{name}.mp4"} | (
+            {} if dataset is None else {"dataset": dataset, "access": "request"}
+        )
+        frames.write(table, folder / (dataset or "own").replace("/", "-") / f"{name}.parquet")
+    return folder
+
+
+def test_packed_tables_are_the_same_frames(extracted, tmp_path):
+    files = shards.pack(shards.find(extracted), tmp_path / "shards")
+    assert [p.relative_to(tmp_path / "shards").as_posix() for p in files] == [
+        "dataset=bp%204%2Fd/00000.parquet", "dataset=disfa/00000.parquet", "dataset=own/00000.parquet"
+    ]  # fmt: skip
+    both = frames.read(files[1])
+    assert both.attrs == ICT53.attrs() | {"rate": "30", "dataset": "disfa", "access": "request"}
+    parts = [frames.read(extracted / "disfa" / f"{name}.parquet") for name in ("a0", "a1")]
+    pd.testing.assert_frame_equal(both, pd.concat(parts, ignore_index=True))
+    assert shards.find(tmp_path / "shards", dataset=["disfa", "own"]) == files[1:]
+    assert shards.find(tmp_path / "shards", dataset="bp 4/d") == files[:1]
+    others = pyarrow.dataset.dataset(tmp_path / "shards", partitioning="hive")
+    assert set(others.to_table()["dataset"].to_pylist()) == {"disfa", "bp 4/d", "own"}
+    again = shards.pack(shards.find(extracted), tmp_path / "again")
+    assert [p.read_bytes() for p in again] == [p.read_bytes() for p in files]
+
+
+def test_shards_hold_whole_recordings(extracted, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD", 400)
+    files = shards.pack(
+        [extracted / "disfa" / "a1.parquet", extracted / "disfa" / "a0.parquet"], tmp_path / "s"
+    )
+    assert [frames.read(path)["recording"].unique().tolist() for path in files] == [["a1"], ["a0"]]
+
+
+def test_what_cannot_be_packed_is_refused(extracted, tmp_path):
+    one = extracted / "disfa" / "a0.parquet"
+    table = frames.read(one)
+    again = frames.write(table, tmp_path / "a0.parquet")
+    with pytest.raises(InputError, match="recording 'a0' stands in"):
+        shards.pack([one, again], tmp_path / "s")
+    table.attrs["access"] = "open"
+    with pytest.raises(InputError, match="differ in their 'access'"):
+        shards.pack([one, frames.write(table, again)], tmp_path / "s")
+    with pytest.raises(InputError, match="other columns"):
+        shards.pack(
+            [frames.write(table[list(frames.KEYS)], again), frames.write(table, tmp_path / "b.parquet")],
+            tmp_path / "s",
+        )
+    with pytest.raises(InputError, match="no frame table"):
+        shards.pack([], tmp_path / "s")
+    assert not list((tmp_path / "s").rglob("*.*"))
+
+
+def test_what_cannot_be_found_is_said(extracted, tmp_path):
+    shards.pack(shards.find(extracted), tmp_path / "shards")
+    with pytest.raises(
+        InputError, match=r"no such partition 'dataset=….*allowed: bp 4/d, disfa, own \(did you mean"
+    ):
+        shards.find(tmp_path / "shards", dataset="disfaa")
+    with pytest.raises(InputError, match="none of that name"):
+        shards.find(tmp_path / "shards", split="train")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no \.parquet"):
+        shards.find(tmp_path / "empty")
+
+
+def test_a_gated_set_is_gated_where_it_is_packed(extracted, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "of_path", lambda path: ("daic-woz", "agreement"))
+    (packed,) = shards.pack([extracted / "own" / "mine.parquet"], tmp_path / "shards")
+    assert packed.parent.name == "dataset=daic-woz" and frames.attrs(packed)["access"] == "agreement"
+
+
+def test_nothing_but_what_is_asked_for_is_read(tmp_path):
+    """What is not needed is overwritten with zeros, and nobody notices."""
+    pieces = [long_table(f"r{i}", 500, i) for i in range(6)]
+    path = frames.write_parts(pieces, tmp_path / "dataset=x" / "00000.parquet")
+    other = tmp_path / "dataset=y" / "00000.parquet"
+    other.parent.mkdir()
+    other.write_bytes(b"nothing")
+    wanted, meta = {"r1", "r4"}, frames._open(path).metadata
+    raw, needless = bytearray(path.read_bytes()), 0
+    for group in range(6):
+        for c in range(meta.num_columns):
+            column = meta.row_group(group).column(c)
+            if group in (1, 4) and column.path_in_schema in ("recording", "psi_jawOpen"):
+                continue
+            start = column.dictionary_page_offset or column.data_page_offset
+            raw[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)
+            needless += column.total_compressed_size
+    path.write_bytes(raw)
+    assert needless > 0.8 * len(raw)
+    found = pd.concat(frames.stream(shards.find(tmp_path, dataset="x"), ["recording", "psi_jawOpen"], wanted))
+    for i in (1, 4):
+        own = found.loc[found["recording"] == f"r{i}", "psi_jawOpen"]
+        np.testing.assert_array_equal(own, pieces[i]["psi_jawOpen"])
+    assert set(found["recording"]) == wanted
+
+
+def test_training_takes_folders(tmp_path):
+    small = {
+        "codes": 16,
+        "stages": 2,
+        "width": 16,
+        "heads": 2,
+        "joint_epochs": 1,
+        "refine_epochs": 0,
+        "follow_epochs": 0,
+    }
+    small |= {"batch": 64, "device": "cpu", "start_frames": 256}
+    files = [frames.write(long_table(f"r{i}", 200, i), tmp_path / "in" / f"{i}.parquet") for i in range(3)]
+    one = train_from_tables(files, tmp_path / "one", small, progress=False)
+    packed = tmp_path / "packed"
+    shards.pack(files, packed)
+    other = train_from_tables([packed], tmp_path / "other", small, progress=False)
+    np.testing.assert_array_equal(one.tokenizer.templates, other.tokenizer.templates)
+
+
+def test_frames_of_ones_own_are_thinned_on_the_way(tmp_path):
+    for i in range(3):
+        frames.write(long_table(f"r{i}", 333, i), tmp_path / f"{i}.parquet")
+    whole = sources.read_frames(tmp_path)
+    for most in (10, 100, 899, 2000):
+        thin, after = sources.read_frames(tmp_path, most=most), whole.at_most(most)
+        np.testing.assert_array_equal(thin.psi, after.psi)
+        np.testing.assert_array_equal(thin.unit, after.unit)
+        assert len(thin.psi) <= most and thin.unit_name == "recording"

@@ -5,6 +5,7 @@ Nobody learns from a frame, or a person, that is tested here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from dfe_lib.data.manifest import available
 from dfe_lib.data.simulation import CohortConfig, ExtractionNoise, simulate_cohort
 from dfe_lib.data.tracks import shipped_tracks
 from dfe_lib.errors import InputError, choices
+from dfe_lib.shards import find
 from dfe_lib.space import ICT53, space_of
 from dfe_lib.tokens.build import N_TRAIN, TAKE, range_of_motion, simulated_frames
 
@@ -101,7 +103,7 @@ def held_out(
     most : frames of each source, taken evenly.
     frames_path, recordings_path, group : see :func:`read_frames`; empty paths: no frames of the user's own.
     """
-    found = [read_frames(frames_path, recordings_path, group)] if str(frames_path) else []
+    found = [read_frames(frames_path, recordings_path, group, most)] if str(frames_path) else []
     found += [simulated_cohort(subjects, seed), simulated_displays(most, seed)]
     if available(ARKIT):
         found.append(arkit_takes())
@@ -180,14 +182,19 @@ def tracks() -> HeldOut:
     )  # fmt: skip
 
 
-def read_frames(path: str | Path, recordings_path: str | Path = "", group: str = "") -> HeldOut:
+def read_frames(
+    path: str | Path, recordings_path: str | Path = "", group: str = "", most: int | None = None
+) -> HeldOut:
     """Frames of the user's own, as ``dfe extract`` writes them, for testing only.
+
+    Tables are walked through part by part, once to count and once to pick: only the frames that are kept are held.
 
     Parameters
     ----------
     path : a .parquet frame table with ``psi_`` columns, or a folder of them.
     recordings_path : CSV with ``recording, subject, dataset``; without it every recording is its own subject.
     group : column of that CSV to compare coverage by, e.g. an age group.
+    most : at most so many frames, every k-th (:meth:`HeldOut.at_most`); by default all.
 
     Raises
     ------
@@ -195,54 +202,88 @@ def read_frames(path: str | Path, recordings_path: str | Path = "", group: str =
         CSV does not name or a column that it does not have.
     """
     folder = Path(path)
-    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
-    if not files:
-        raise InputError(f"the folder {folder} holds no .parquet frame table; make them with `dfe extract`")
-    tables = [frames.read(file, needs=["psi_"]).drop(columns="landmarks", errors="ignore") for file in files]
-    for file, table in zip(files, tables, strict=True):
-        space = space_of(table.attrs, str(file))
-        if space.name != ICT53.name:
-            raise InputError(
-                f"{file} holds ψ of space '{space.name}', but these codings are of space '{ICT53.name}'; "
-                "a coding cannot be used on another expression space"
-            )
-    table = pd.concat(tables, ignore_index=True)
-    repeated = table.duplicated(["recording", "frame"])
-    if repeated.any():
-        row = table[repeated].iloc[0]
-        raise InputError(f"frame {row['frame']} of recording '{row['recording']}' stands twice in {folder}")
-    if not table["detected"].any():
-        raise InputError(f"{folder} has {len(table)} frames and no face in any of them")
-    named = "recording"
+    files = find(folder)
     if group and not str(recordings_path):
         raise InputError(
             f"group '{group}' is a column of the recording table: name that with recordings_path"
         )
+    rows, names, seen = _count_frames(files, folder)
+    people = None
     if str(recordings_path):
-        people = read_recordings(recordings_path, [group] if group else [])
-        absent = sorted(set(table["recording"]) - set(people["recording"]))
+        people = read_recordings(recordings_path, [group] if group else []).set_index("recording")
+        absent = sorted(names - set(people.index))
         if absent:
             raise InputError(
                 f"{recordings_path} does not name recording '{absent[0]}' ({len(absent)} in all)"
             )
-        table = table.merge(people.drop(columns=[c for c in people if c in table and c != "recording"]))
-        named = "subject"
-    psi, table = _detected(table)
-    unit, unit_name = table[named].to_numpy(str), named
-    if len(np.unique(unit)) < 2:  # one person: recordings, and of one recording its blocks
-        unit, unit_name = table["recording"].to_numpy(str), "recording"
-    if len(np.unique(unit)) < 2:
-        unit, unit_name = _blocks(table), "two-second block"
-    groups = table[group].to_numpy(str) if group else np.full(len(psi), "all")
+    step = 1 if most is None else max(1, -(-rows // most))
+    psi, table = _every(files, step)
+    recording = table["recording"]
+    unit, unit_name, units = recording, "recording", len(seen)
+    if people is not None and len(found := set(people.loc[sorted(seen), "subject"])) > 1:
+        unit, unit_name, units = recording.map(people["subject"]), "subject", len(found)
+    # One person: recordings, and of one recording its blocks.
+    unit = _blocks(table) if units < 2 else unit.to_numpy(str)
     return HeldOut(
         folder.stem,
         "gated",
         f"your own frames ({folder.name}), for testing only",
         psi,
         unit,
-        unit_name,
-        groups,
+        unit_name if units > 1 else "two-second block",
+        recording.map(people[group]).to_numpy(str) if group else np.full(len(psi), "all"),
     )
+
+
+def _count_frames(files: list[Path], folder: Path) -> tuple[int, set[str], set[str]]:
+    """Frames with ψ, names of the recordings, and of those with such a frame; refuses what cannot be used."""
+    rows, seen = 0, set()
+    spans: dict[str, tuple[int, int]] = {}
+    for file in files:
+        space = space_of(frames.attrs(file), str(file))
+        if space.name != ICT53.name:
+            raise InputError(
+                f"{file} holds ψ of space '{space.name}', but these codings are of space '{ICT53.name}'; "
+                "a coding cannot be used on another expression space"
+            )
+        for psi, part in _finite(file):
+            rows += len(psi)
+            seen |= set(part["recording"].unique())
+        keys = pd.concat(frames.stream([file], ["recording", "frame"]), ignore_index=True)
+        repeated = keys[keys.duplicated()]
+        for name, own in keys.groupby("recording")["frame"]:
+            first, last = spans.setdefault(name, (own.max() + 1, own.max()))
+            if own.min() <= last and own.max() >= first:
+                repeated = keys[keys["recording"] == name] if repeated.empty else repeated
+            spans[name] = min(first, own.min()), max(last, own.max())
+        if len(repeated):
+            row = repeated.iloc[0]
+            raise InputError(
+                f"frame {row['frame']} of recording '{row['recording']}' stands twice in {folder}"
+            )
+    if not rows:
+        raise InputError(f"{folder} has {len(spans)} recordings and no face in any frame of them")
+    return rows, set(spans), seen
+
+
+def _every(files: list[Path], step: int) -> tuple[np.ndarray, pd.DataFrame]:
+    """ψ of every ``step``-th frame that has it, and whose and when they are."""
+    kept, start = [], 0
+    for file in files:
+        for psi, part in _finite(file):
+            rows = np.arange(-start % step, len(psi), step)
+            kept.append((psi[rows], part.iloc[rows]))
+            start += len(psi)
+    psi, tables = zip(*kept, strict=True)
+    return np.concatenate(psi), pd.concat(tables, ignore_index=True)
+
+
+def _finite(file: Path) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+    """ψ of the frames with a face, and their keys, part by part."""
+    columns = [*frames.KEYS, *(f"psi_{name}" for name in ICT53.names)]
+    for part in frames.parts(file, columns, needs=["psi_"]):
+        psi, own = _detected(part)
+        yield psi, own[list(frames.KEYS)]
 
 
 def _detected(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dfe_lib import frames
 from dfe_lib.errors import InputError
+from dfe_lib.shards import find
 
 PSI, UNITS = "psi", "aus"  # what frame tables of a cohort hold: ψ, or action units alone
 
@@ -86,9 +87,7 @@ def read_cohort(frames_path: str | Path, recordings_path: str | Path, labels: Se
     InputError : a file or column that is missing, recordings without frames, or a recording in two files.
     """
     folder = Path(frames_path)
-    paths = sorted(folder.glob("*.parquet")) if folder.is_dir() else [folder]
-    if not paths:
-        raise InputError(f"the folder {folder} holds no .parquet frame table; make them with `dfe extract`")
+    paths = find(folder)
     path = Path(recordings_path)
     recordings = read_recordings(path, labels)
     known, found = set(recordings["recording"]), {}
@@ -106,7 +105,8 @@ def read_cohort(frames_path: str | Path, recordings_path: str | Path, labels: Se
 
     def walk() -> Iterator[pd.DataFrame]:
         for file in dict.fromkeys(found.values()):
-            table = frames.read(file, needs=["psi_"]).drop(columns="landmarks", errors="ignore")
+            columns = [c for c in frames.columns_of(file) if c != "landmarks"]
+            table = frames.read(file, columns, needs=["psi_"])
             yield table[table["recording"].isin(known)].reset_index(drop=True)
 
     return Cohort(walk, recordings)

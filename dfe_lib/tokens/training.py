@@ -15,7 +15,9 @@ from dfe_lib import frames
 from dfe_lib.errors import InputError
 from dfe_lib.locks import alone, clear
 from dfe_lib.progress import bar as progress_bar
+from dfe_lib.shards import find
 from dfe_lib.space import ICT53, ExpressionSpace, space_of
+from dfe_lib.staging import recover, staged_file
 from dfe_lib.tokens import checkpoint
 from dfe_lib.tokens.data import Shuffled, split_subjects, spool
 from dfe_lib.tokens.fit import N_VALIDATION, PHASES, Run
@@ -185,6 +187,7 @@ def train_from_tables(
 
     Parameters
     ----------
+    paths : .parquet files, and folders of them (:func:`dfe_lib.shards.find`).
     out : folder of the tokenizer; ``history.csv`` is written beside its tensors.
     config : a configuration, or names and values such as ``{"codes": "64"}``.
     displacements : (53, V, 3) mm, of ICT53, in which sparsity is measured; not used for tables in another space.
@@ -199,14 +202,15 @@ def train_from_tables(
     """
     if not isinstance(config, TrainingConfig):
         config = TrainingConfig.from_mapping(config or {})
-    paths, out = [Path(p) for p in paths], Path(out)
+    paths, out = find(paths), Path(out)
     work = out.with_name(out.name + ".unfinished")
     with team() as members, alone(work, f"dfe train --out {out}") if members.leads else nullcontext():
         trained = _train_in(work, paths, config, recordings, displacements, progress, members)
         members.wait()  # the others may still look into the files that are removed now
         if members.leads:
             folder = trained.tokenizer.save(out)
-            trained.history.to_csv(folder / "history.csv", index=False)
+            with staged_file(folder / "history.csv") as place:
+                trained.history.to_csv(place, index=False)
             clear(work)
         members.wait()
     return trained
@@ -222,6 +226,8 @@ def _train_in(
     members: Team,
 ) -> Trained:
     saved = work / "checkpoint"
+    if members.leads:
+        recover(saved)
     try:
         space = _common_space(paths)
         if members.leads:
@@ -245,9 +251,12 @@ def _train_in(
 
     history = _complete(run, place, progress, keep=keep)
     tokenizer = run.tokenizer()
+    more = f" and {len(paths) - 8} more files" if len(paths) > 8 else ""
     tokenizer.card = {
         "what": f"Tokenizer of expression coefficients, space {space.name}",
-        "made_from": f"{len(data.training) + len(data.validation)} frames of {', '.join(p.name for p in paths)}",
+        "made_from": f"{len(data.training) + len(data.validation)} frames of "
+        + ", ".join(p.name for p in paths[:8])
+        + more,
         "rebuild": "dfe train FRAMES... --out DIR --config FILE.yaml, where FILE.yaml holds the config of this card",
         "held_out_subjects": list(data.held_out),
         "data": data.fingerprint,
