@@ -236,8 +236,7 @@ def tracks(folder: Path) -> dict:
             table = extract(manifest.locate("intel-sample-videos", name), landmarker=landmarker)
             points = frames.landmarks(table)
             table = frames.with_landmarks(table, np.round(points * 16) / 16)  # 1/16 px: a third of the bytes
-            for varying in ("frames_per_second", "dfe_version"):
-                table.attrs.pop(varying)
+            table.attrs.pop("dfe_version")
             table.attrs["attribution"] = (
                 "Landmarks measured on a clip of Intel IoT DevKit sample-videos (CC BY 4.0)"
             )

@@ -143,7 +143,8 @@ class TexturePoints:
         for i, grey in enumerate(crops):
             grey = grey.astype(np.float32)
             grey -= cv2.blur(grey, (_SURROUND, _SURROUND))
-            spread = np.sqrt(cv2.blur(grey * grey, (_SURROUND, _SURROUND)))
+            # Where nothing varies, rounding leaves a little less than nothing.
+            spread = np.sqrt(np.maximum(cv2.blur(grey * grey, (_SURROUND, _SURROUND)), 0))
             shown = cv2.GaussianBlur(grey / (spread + _FLAT), (0, 0), _SMOOTH)
             out[i] = cv2.remap(
                 shown, at[0, i : i + 1], at[1, i : i + 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

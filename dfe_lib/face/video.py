@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,11 +24,48 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded frame: running number, presentation time in seconds, (H, W, 3) uint8 RGB."""
+    """One decoded frame: running number, presentation time in seconds, (H, W, 3) uint8 RGB.
+
+    ``pts`` is its time as the container counts, None where it does not say.
+    """
 
     index: int
     time_s: float
     rgb: np.ndarray
+    pts: int | None = None
+
+
+@dataclass(frozen=True)
+class Since:
+    """A place inside a video: the keyframe to start decoding at, the first frame wanted, and that frame's number.
+
+    Keyframe (its decoding time) and first frame (its presentation time) are in units of the stream's time base.
+    """
+
+    keyframe: int
+    first: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a recording.
+
+    Attributes
+    ----------
+    start, stop : numbers of its first frame and of the one after its last, as the container has it; of a recording in
+        one piece they may be an estimate.
+    since : where it begins; None at the recording's beginning.
+    end : presentation time of the frame after its last, in units of the stream's time base; None at the recording's
+        end.
+    most : no more frames than these are decoded; None for all.
+    """
+
+    start: int
+    stop: int
+    since: Since | None = None
+    end: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,15 +96,25 @@ def probe(path: str | Path) -> Clip:
         length = stream.frames
         if not length and stream.duration and stream.time_base:
             length = round(float(stream.duration * stream.time_base) * rate)
+        elif not length and container.duration:  # Matroska says it of the file alone
+            length = round(container.duration / av.time_base * rate)
         return Clip(stream.width, stream.height, rate, int(length), False)
 
 
-def frames(path: str | Path, from_s: float = 0.0) -> Iterator[Frame]:
+def frames(
+    path: str | Path, from_s: float = 0.0, since: Since | None = None, threads: bool = True
+) -> Iterator[Frame]:
     """Decode a video or a photograph frame by frame.
 
     Times are the container's presentation times, so variable frame rates are right. A frame without a time, or
     with one that does not increase, gets the time of the one before plus one nominal frame. Rotation flags (videos)
     and EXIF orientation (photographs) are applied.
+
+    Parameters
+    ----------
+    from_s : leave out what is shown before this second.
+    since : start inside of a video, as :func:`dfe_lib.face.segments.plan` says.
+    threads : False decodes with the calling thread alone; the pictures are the same.
 
     Raises
     ------
@@ -78,14 +126,19 @@ def frames(path: str | Path, from_s: float = 0.0) -> Iterator[Frame]:
         return
     with _container(path) as container:
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
+        stream.thread_type = "AUTO" if threads else "NONE"
+        step = nominal_step(stream)
         last, index = -step, -1
         if from_s > 0:
             with suppress(av.FFmpegError):  # what cannot be sought, like a GIF, is decoded from its beginning
                 container.seek(int(from_s / stream.time_base), stream=stream)
         try:
+            if since is not None:
+                container.seek(since.keyframe, stream=stream)
+                last, index = -math.inf, since.index - 1
             for frame in container.decode(stream):
+                if since is not None and (frame.pts is None or frame.pts < since.first):
+                    continue
                 time = frame.time if frame.time is not None and frame.time > last else last + step
                 last = time
                 if time < from_s - step / 2:
@@ -93,13 +146,30 @@ def frames(path: str | Path, from_s: float = 0.0) -> Iterator[Frame]:
                 index += 1
                 rgb = frame.to_ndarray(format="rgb24")
                 turns = round(frame.rotation / 90) % 4
-                yield Frame(index, float(time), np.rot90(rgb, turns) if turns else rgb)
+                yield Frame(index, float(time), np.rot90(rgb, turns) if turns else rgb, frame.pts)
         except av.FFmpegError as error:
             raise InputError(
                 f"{path} is damaged after frame {index} ({_reason(error)}); repair or re-encode it"
             ) from error
         if index < 0:
             raise InputError(f"{path} holds a video stream without a single frame; re-export it")
+
+
+def nominal_step(stream: av.VideoStream) -> float:
+    """Seconds from frame to frame where nothing else is known."""
+    return 1 / float(stream.average_rate or stream.guessed_rate or 25)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
+    """The container of a video.
+
+    Raises
+    ------
+    InputError : as :func:`frames`.
+    """
+    with _container(_existing(path)) as container:
+        yield container
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
