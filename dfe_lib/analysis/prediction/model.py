@@ -52,18 +52,30 @@ def cross_validate(
     see_all : scale with test recordings too; a leak, for :func:`~dfe_lib.analysis.prediction.controls.leakage` alone.
     """
     model = model_for(task.kind, model)
+    everyone = np.arange(len(y)) if see_all else None
+    answers = [answer_fold(features, y, fold, task, model, everyone) for fold in plan]
+    return gather(answers, y, plan, task, model)
+
+
+def answer_fold(
+    features: Source, y: np.ndarray, fold: Fold, task: Task, model: str, everyone: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """The penalty chosen inside one fold, and the model's answers for its test rows, (m, outputs)."""
+    penalty = _choose(features, y, fold.inner, task, model, everyone)
+    design = _design(features(fold.train), fold.train, fold.test, model, everyone)
+    return penalty, path(design, y[fold.train], model, (penalty,))(design.test)[0]
+
+
+def gather(
+    answers: list[tuple[float, np.ndarray]], y: np.ndarray, plan: list[Fold], task: Task, model: str
+) -> OutOfFold:
+    """Answers of all folds (:func:`answer_fold`) as predictions of all rows."""
     classification = task.kind == "classification"
     values = np.full(y.shape, np.nan)
     n_classes = int(y.max()) + 1 if classification else 0
     scores = np.full((len(y), n_classes), np.nan) if classification else None
     chances = scores.copy() if model == LOGISTIC else None
-    penalties = []
-    everyone = np.arange(len(y)) if see_all else None
-    for fold in plan:
-        penalty = _choose(features, y, fold.inner, task, model, everyone)
-        design = _design(features(fold.train), fold.train, fold.test, model, everyone)
-        answer = path(design, y[fold.train], model, (penalty,))(design.test)[0]
-        penalties.append(penalty)
+    for fold, (_, answer) in zip(plan, answers, strict=True):
         if not classification:
             values[fold.test] = answer
             continue
@@ -74,7 +86,7 @@ def cross_validate(
             # Classes weigh the same in training; chances are those of classes as common as they are.
             share = np.bincount(y[fold.train, 0], minlength=n_classes) / len(fold.train)
             chances[fold.test] = _softmax(evidence + np.log(share))
-    return OutOfFold(values, scores, chances, np.array(penalties))
+    return OutOfFold(values, scores, chances, np.array([penalty for penalty, _ in answers]))
 
 
 def choose_penalty(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,14 @@ import pandas as pd
 from dfe_lib.analysis.prediction.folds import fold_of, nested, official, permute_labels
 from dfe_lib.analysis.prediction.inputs import check_classes, label_matrix, source, subject_groups
 from dfe_lib.analysis.prediction.metrics import Task
-from dfe_lib.analysis.prediction.model import OutOfFold, check_trainable, constant_predictions, cross_validate
+from dfe_lib.analysis.prediction.model import OutOfFold, check_trainable, constant_predictions
 from dfe_lib.analysis.prediction.scores import score_table
 from dfe_lib.analysis.prediction.solvers import model_for
+from dfe_lib.analysis.prediction.trials import Trial, run_trials
 from dfe_lib.errors import InputError
+
+if TYPE_CHECKING:
+    from dfe_lib.batch.workers import Workers
 
 CONSTANT = "constant"
 SHUFFLED = "shuffled labels"
@@ -68,6 +73,7 @@ def evaluate(
     repeats: int = 1,
     model: str | None = None,
     splits: pd.Series | None = None,
+    workers: Workers | None = None,
 ) -> Outcome:
     """Compare representations on one task.
 
@@ -88,6 +94,8 @@ def evaluate(
     model : one of :data:`dfe_lib.analysis.prediction.solvers.MODELS`: "logistic regression" (default for classes),
         "linear SVM", "ridge" (default for numbers), "elastic net". Penalties: ``PENALTIES`` there.
     splits : official splits, ``train``, ``dev`` or ``test`` for each recording, in place of outer folds.
+    workers : processes that do the folds of all methods and repeats (:func:`dfe_lib.batch.workers.workers`), with the
+        same result; by default this one does. The features reach them once, as files.
 
     Raises
     ------
@@ -126,15 +134,19 @@ def evaluate(
             plans.append(nested(y, groups, folds, inner_folds, classes is not None, seed + r))
         else:
             plans.append(official(splits, y, groups, labels.index, classes, inner_folds, seed))
-    predicted: dict[str, list[OutOfFold]] = {name: [] for name in (*sources, CONSTANT, SHUFFLED)}
-    for r, plan in enumerate(plans):
+    for plan in plans:
         check_trainable(y, plan)
-        for name, features_of in sources.items():
-            predicted[name].append(cross_validate(features_of, y, plan, task, model))
+    trials = [Trial(name, y, plan) for plan in plans for name in sources]
+    for r, plan in enumerate(plans):
+        moved = _moved_labels(y, groups, plan, task, np.random.default_rng([seed, 3, r]))
+        trials.append(Trial(reference, moved, plan))
+    done = iter(run_trials(trials, sources, features, labels.index, task, model, workers))
+    predicted: dict[str, list[OutOfFold]] = {name: [] for name in (*sources, CONSTANT, SHUFFLED)}
+    for plan in plans:
+        for name in sources:
+            predicted[name].append(next(done))
         predicted[CONSTANT].append(constant_predictions(y, plan, task))
-        predicted[SHUFFLED].append(
-            _shuffled(sources[reference], y, groups, plan, task, model, np.random.default_rng([seed, 3, r]))
-        )
+    predicted[SHUFFLED] = list(done)
     tested = [fold_of(plan, len(y)) for plan in plans]
     table = score_table(predicted, y, groups, tested, targets, task, reference, seed, replicates)
     about = pd.DataFrame({"recording": labels.index, "subject": subjects.reindex(labels.index).to_numpy()})
@@ -148,13 +160,13 @@ def evaluate(
     )
 
 
-def _shuffled(features_of, y, groups, plan, task: Task, model: str, rng: np.random.Generator) -> OutOfFold:
-    """Trained on permuted labels; few people can leave a fold without a class, so several are tried."""
+def _moved_labels(y, groups, plan, task: Task, rng: np.random.Generator) -> np.ndarray:
+    """Permuted labels; few people can leave a fold without a class, so several permutations are tried."""
     for _ in range(100):
         moved = y[permute_labels(y, groups, rng)]
         rows = [r for fold in plan for r in (fold.train, *(inner for inner, _ in fold.inner))]
         if task.kind == "regression" or all(len(np.unique(moved[r])) == len(np.unique(y)) for r in rows):
-            return cross_validate(features_of, moved, plan, task, model)
+            return moved
     raise InputError("no permuted labels leave every class in every training fold: too few subjects show one")
 
 
