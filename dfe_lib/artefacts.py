@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialize
 
 from dfe_lib.errors import InputError
 from dfe_lib.paths import ASSETS
+from dfe_lib.staging import staged_folder, standing
 
 REQUIRED = ("kind", "what", "made_from", "rebuild")
 
@@ -43,6 +43,7 @@ def save(folder: str | Path, tensors: dict[str, np.ndarray], card: dict) -> Path
     Raises
     ------
     InputError : when the card lacks a key, or ``folder`` holds something that is not an artefact.
+    OutputError : the place is full or cannot be written to; an artefact that was there is as it was.
     """
     folder = Path(folder)
     missing = [k for k in REQUIRED if k not in card]
@@ -52,22 +53,11 @@ def save(folder: str | Path, tensors: dict[str, np.ndarray], card: dict) -> Path
         )
     if folder.exists() and not (folder / "card.json").is_file():
         raise InputError(f"{folder} exists and is not an artefact; choose another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, staged / "tensors.safetensors")
-        (staged / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        staged.chmod(0o755)
-        (staged / "tensors.safetensors").chmod(0o644)
-        if folder.exists():
-            old = staged.with_name(staged.name + ".old")
-            os.replace(folder, old)
-            os.replace(staged, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(staged, folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    with staged_folder(folder) as place:
+        (place / "tensors.safetensors").write_bytes(
+            serialize({k: np.ascontiguousarray(v) for k, v in tensors.items()})
+        )
+        (place / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     return folder
 
 
@@ -79,6 +69,7 @@ def load(folder: str | Path, kind: str) -> Artefact:
     InputError : when it is missing, unreadable, or of another kind.
     """
     path = ASSETS / folder if isinstance(folder, str) and not os.path.dirname(folder) else Path(folder)
+    path = standing(path)
     if not (path / "card.json").is_file():
         raise InputError(f"no {kind} at {path}: expected a folder with tensors.safetensors and card.json")
     try:

@@ -10,12 +10,21 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, the quota, the largest file allowed
+_LONGEST = 2000  # characters of a message
+REFUSED = _FULL | {errno.EROFS}  # errors that only writing has, whatever was written
 
 
 class DFEError(Exception):
-    """Base of all errors that this library raises on purpose."""
+    """Base of all errors that this library raises on purpose.
+
+    Messages quote what files hold. So what would move a terminal's cursor, or cannot be written at all, is shown as an
+    escape, and the middle of an endless quotation is left out.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: object = ""):
+        super().__init__(_shown(str(message)))
 
 
 class InputError(DFEError, ValueError):
@@ -40,14 +49,27 @@ class RunError(DFEError):
     exit_code = 1
 
 
-def cannot_write(place: object, error: OSError) -> InputError:
+def _shown(text: str) -> str:
+    """A message as a terminal may have it: printable, and at most ``_LONGEST`` characters.
+
+    >>> _shown("column 'a\\x1b[2J' is missing")
+    "column 'a\\\\x1b[2J' is missing"
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 400]} … {text[-395:]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def cannot_write(place: object, error: OSError) -> OutputError:
     """The error for a place that is full, read-only or gone.
 
     >>> cannot_write("out.csv", OSError(28, "No space left on device"))
-    InputError('out.csv cannot be written (No space left on device); make room there or choose another place')
+    OutputError('out.csv cannot be written (No space left on device); make room there or choose another place')
     """
     remedy = "make room there or choose another place" if error.errno in _FULL else "choose another place"
-    return InputError(f"{place} cannot be written ({error.strerror or error}); {remedy}")
+    return OutputError(f"{place} cannot be written ({error.strerror or error}); {remedy}")
 
 
 def choices(given: object, allowed: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from dfe_lib.data.access import refuse_gated
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.sidecar import describe
 from dfe_lib.space import ICT53, space_of
+from dfe_lib.staging import staged_file
 
 FORMATS = {"openface": ".csv", "pyfeat": ".csv", "csv": ".csv", "parquet": ".parquet"}
 
@@ -213,20 +214,13 @@ def _checked(path: str | Path, format: str) -> Path:
 
 
 def _write(table: pd.DataFrame, path: Path, tool: str) -> Exported:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".parquet":
-            frames.write(table, path)
-        else:
-            staged = path.with_name(f".{path.name}.part")
-            table.to_csv(staged, index=False)
-            staged.replace(path)
-        sidecar = path.with_suffix(".json")
-        sidecar.write_text(
-            json.dumps(describe(table, tool), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); choose another place"
-        ) from error
+    if path.suffix == ".parquet":
+        frames.write(table, path)
+    else:
+        with staged_file(path) as place:
+            table.to_csv(place, index=False)
+    sidecar = path.with_suffix(".json")
+    explained = json.dumps(describe(table, tool), indent=2, ensure_ascii=False) + "\n"
+    with staged_file(sidecar) as place:
+        place.write_text(explained, encoding="utf-8")
     return Exported(path, sidecar, len(table))

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from filelock import FileLock, SoftFileLock, Timeout
 
-from dfe_lib.errors import InputError, cannot_write
+from dfe_lib.errors import REFUSED, InputError, cannot_write
 
 NAME = ".lock"
-_PATIENCE_S = 0.5  # a process that was killed a moment ago is still being taken down
+PATIENCE_S = 0.5  # a process that was killed a moment ago is still being taken down
 
 
 class BusyError(InputError):
@@ -41,7 +41,7 @@ def alone(folder: str | Path, what: str) -> Iterator[None]:
     Raises
     ------
     BusyError : another run is there; names its command, process, machine and start.
-    InputError : the folder cannot be made or written to.
+    OutputError : the folder cannot be made or written to, or became full in the ``with`` block.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def alone(folder: str | Path, what: str) -> Iterator[None]:
     """
     folder = Path(folder)
     place = folder / NAME
-    lock = FileLock(place, timeout=_PATIENCE_S)
+    lock = FileLock(place, timeout=PATIENCE_S)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -63,6 +63,10 @@ def alone(folder: str | Path, what: str) -> Iterator[None]:
     try:
         ours = _sign(lock, place, what)
         yield
+    except OSError as error:
+        if error.errno in REFUSED:
+            raise cannot_write(folder, error) from error
+        raise
     finally:
         # Removed while it is held: whoever opened it before sees that its name is gone, and opens the next one.
         with suppress(FileNotFoundError):
@@ -74,14 +78,19 @@ def alone(folder: str | Path, what: str) -> Iterator[None]:
 
 
 def clear(folder: str | Path) -> None:
-    """Remove everything in a folder that is locked by this run, but the lock."""
+    """Remove everything in a folder that is locked by this run, but the lock: files first, and each folder whole."""
+    folders = []
     for path in Path(folder).iterdir():
-        if path.name == NAME:
-            continue
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
+            folders.append(path)
+        elif path.name != NAME:
             path.unlink()
+    for path in folders:
+        gone = path.with_name(
+            f"{path.name}.gone"
+        )  # a run that is killed now must not leave half of it behind
+        os.replace(path, gone)
+        shutil.rmtree(gone)
 
 
 def _sign(lock: FileLock, place: Path, what: str) -> tuple[int, int] | None:

@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +30,7 @@ from IPython.display import Markdown, display
 from dfe_lib.display import Shown
 from dfe_lib.errors import ConfigError, InputError, choices
 from dfe_lib.provenance import collect
+from dfe_lib.staging import staged_file
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -308,15 +307,14 @@ def read(path: str | Path) -> dict:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that its name never shows half of it."""
-    handle, staged = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(staged, 0o644)
-        os.replace(staged, path)
-    finally:
-        Path(staged).unlink(missing_ok=True)
+    """Write a file so that its name never shows half of it.
+
+    Raises
+    ------
+    OutputError : the place is full or cannot be written to.
+    """
+    with staged_file(path) as place:
+        place.write_bytes(content)
 
 
 def rounded(value: float) -> float:

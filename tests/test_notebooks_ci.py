@@ -78,7 +78,7 @@ def test_a_data_set_that_is_not_at_hand_stops_its_notebook_in_order(name, datase
     for variable in ("DFE_DATA_DIR", "DFE_DATA_MIRROR"):
         monkeypatch.setenv(variable, str(tmp_path / "nothing"))
     notebook = discover()[name]
-    with kernel() as kernel_name:
+    with kernel(tmp_path / ".kernel") as kernel_name:
         execute(notebook, {"profile": "ci", "seed": 0, "dataset": dataset}, tmp_path / name, kernel_name)
     content = metrics(tmp_path, name)
     assert content["status"] == "skipped" and content["figures"] == content["tables"] == []

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfe_lib import results
-from dfe_lib.errors import ConfigError, InputError
+from dfe_lib.errors import ConfigError, InputError, OutputError
 from dfe_lib.results import Record
 
 
@@ -122,7 +122,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path, monkeypatch)
     target = tmp_path / "a.json"
     results.write_atomically(target, b"old")
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OutputError, match="a.json cannot be written .full.; choose another place"):
         results.write_atomically(target, b"new")
     assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
 

@@ -194,7 +194,7 @@ def test_a_notebook_without_its_data_stops_in_order_and_says_so(walk):
 def test_what_was_promised_must_be_delivered(tmp_path, body, close, says):
     path = write_notebook(tmp_path, "04_promise", body, (), ["late.csv"], close=close)
     target = tmp_path / "results" / "04_promise"
-    with kernel() as name, pytest.raises(RunError, match=says):
+    with kernel(tmp_path / ".kernel") as name, pytest.raises(RunError, match=says):
         execute(notebooks.read(path), {"profile": "ci", "seed": 0}, target, name)
     assert not (target / "metrics.json").exists()
     assert sorted(p.name for p in target.parent.iterdir()) == ["04_promise"]
@@ -387,7 +387,7 @@ def test_the_kernel_is_this_interpreter_whatever_the_user_has(tmp_path, monkeypa
     from jupyter_client.kernelspec import KernelSpecManager
 
     monkeypatch.setenv("JUPYTER_PATH", os.fspath(tmp_path))
-    with kernel() as name:
+    with kernel(tmp_path / ".kernel") as name:
         assert KernelSpecManager().get_kernel_spec(name).argv[0] == sys.executable
     assert os.environ["JUPYTER_PATH"] == os.fspath(tmp_path)
 

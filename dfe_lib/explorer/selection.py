@@ -17,6 +17,7 @@ from dfe_lib.errors import InputError
 from dfe_lib.explorer.clips import SHIPPED_FROM, Clip
 from dfe_lib.explorer.codebook import Codebook
 from dfe_lib.explorer.state import Face
+from dfe_lib.staging import staged_file
 
 if TYPE_CHECKING:
     from dfe_lib.face.morphable import Morphable
@@ -114,23 +115,19 @@ def save(
     Raises
     ------
     AccessError : the recording was granted to you alone and may not be passed on.
-    InputError : the folder cannot be written to.
+    OutputError : the folder is full or cannot be written to.
     """
     refuse_gated(selection.clip.rows.attrs, "an export from the explorer")
     folder, line = Path(folder), citation(selection, codebook)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tokens_of(selection, codebook).to_csv(folder / "tokens.csv", index=False, float_format="%.6g")
-        columns = {"citation": line, "columns": _columns(codebook.space.unit)}
-        (folder / "tokens.json").write_text(
-            json.dumps(columns, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        picture_of(face, model, title).savefig(folder / "face.png", dpi=150)
-        (folder / "citation.txt").write_text(line + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written ({error.strerror or error}); choose another folder"
-        ) from error
+    columns = {"citation": line, "columns": _columns(codebook.space.unit)}
+    with staged_file(folder / "tokens.csv") as place:
+        tokens_of(selection, codebook).to_csv(place, index=False, float_format="%.6g")
+    with staged_file(folder / "tokens.json") as place:
+        place.write_text(json.dumps(columns, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with staged_file(folder / "face.png") as place:
+        picture_of(face, model, title).savefig(place, format="png", dpi=150)
+    with staged_file(folder / "citation.txt") as place:
+        place.write_text(line + "\n", encoding="utf-8")
     return [folder / name for name in ("tokens.csv", "tokens.json", "face.png", "citation.txt")]
 
 

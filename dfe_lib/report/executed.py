@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from dfe_lib import results
+from dfe_lib import provenance, results
 
 # nbconvert's page asks other hosts for require.js, MathJax, mermaid and the manager of widgets. Our notebooks hold no
 # TeX and no diagrams, and a widget shows nothing without its kernel: they are read without any of these.
@@ -33,17 +33,18 @@ def words(executed: Path, name: str) -> tuple[str, str]:
 
 
 def to_html(executed: Path, folder: Path) -> Path | None:
-    """``<folder>/<name>.html`` of an executed notebook, made again only when the notebook is newer."""
+    """``<folder>/<name>.html`` of an executed notebook, made again only when the notebook is another one."""
     if not executed.is_file():
         return None
     page = folder / f"{executed.stem}.html"
-    if not page.is_file() or page.stat().st_mtime < executed.stat().st_mtime:
+    # Not by times of change: the clock of a machine may be set back between two runs.
+    mark = f"<!-- of {provenance.digest([executed])} -->\n".encode()
+    if not page.is_file() or not page.read_bytes().endswith(mark):
         from jinja2 import DictLoader
         from nbconvert import HTMLExporter
 
         exporter = HTMLExporter(extra_loaders=[DictLoader({"offline.html.j2": OFFLINE})])
         exporter.template_file = "offline.html.j2"
         body, _ = exporter.from_filename(str(executed))
-        folder.mkdir(parents=True, exist_ok=True)
-        results.write_atomically(page, body.encode())
+        results.write_atomically(page, body.encode() + mark)
     return page

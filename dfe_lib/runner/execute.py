@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import nbformat
 
-from dfe_lib import results
+from dfe_lib import results, staging
 from dfe_lib.errors import InputError, RunError
 from dfe_lib.paths import REPOSITORY
 from dfe_lib.progress import BATCH
@@ -29,35 +28,66 @@ from dfe_lib.runner.notebook import Notebook
 KERNEL = "dfe"
 
 
+# The kernel ends when the runner does, even by SIGKILL: it must not go on writing where the next run is at work.
+# Where the system has no such signal, ipykernel looks after its parent once a second.
+_START = """
+import os, signal, sys
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(os.environ["JPY_PARENT_PID"]):
+        sys.exit()
+del sys.path[0]
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+"""
+
+
 @contextmanager
-def kernel() -> Iterator[str]:
+def kernel(home: Path) -> Iterator[str]:
     """Name of a kernelspec that starts exactly the running interpreter, valid inside the ``with`` block.
 
     A user's own ``python3`` kernelspec may belong to another environment, and an IPython profile may run
     start-up files; neither reaches a run.
+
+    Parameters
+    ----------
+    home : a folder for what the kernel needs on disk; emptied, and removed afterwards.
     """
-    with tempfile.TemporaryDirectory(prefix="dfe-kernel-") as folder:
-        spec = Path(folder) / "kernels" / KERNEL / "kernel.json"
-        spec.parent.mkdir(parents=True)
-        environment = {
-            "IPYTHONDIR": str(Path(folder) / "ipython"),
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            BATCH: "1",
-        }
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
-        content = {"argv": argv, "display_name": "DFE", "language": "python", "env": environment}
-        spec.write_text(json.dumps(content))
-        before = os.environ.get("JUPYTER_PATH")
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))
-        try:
+    home = home.resolve()
+    shutil.rmtree(home, ignore_errors=True)  # of a run that was killed
+    spec = home / "kernels" / KERNEL / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    environment = {
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        BATCH: "1",
+    }
+    argv = [sys.executable, "-c", _START, "-f", "{connection_file}", "--log-level=CRITICAL"]
+    content = {"argv": argv, "display_name": "DFE", "language": "python", "env": environment}
+    spec.write_text(json.dumps(content))
+    paths = os.pathsep.join(filter(None, [str(home), os.environ.get("JUPYTER_PATH")]))
+    try:
+        with _environment(JUPYTER_PATH=paths, JUPYTER_RUNTIME_DIR=str(home / "runtime")):
             yield KERNEL
-        finally:
-            if before is None:
-                del os.environ["JUPYTER_PATH"]
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
             else:
-                os.environ["JUPYTER_PATH"] = before
+                os.environ[name] = value
 
 
 def execute(notebook: Notebook, parameters: dict[str, Any], folder: Path, kernel_name: str) -> None:
@@ -78,10 +108,10 @@ def execute(notebook: Notebook, parameters: dict[str, Any], folder: Path, kernel
     import papermill
 
     recover(folder)
-    staging = folder.with_name(f".{folder.name}.staging")
-    staging.mkdir(parents=True)
-    executed = staging / f"{notebook.name}.ipynb"
-    relative = Path(os.path.relpath(staging, notebook.path.parent)).as_posix()
+    place = folder.with_name(f".{folder.name}.staging")
+    place.mkdir(parents=True)
+    executed = place / f"{notebook.name}.ipynb"
+    relative = Path(os.path.relpath(place, notebook.path.parent)).as_posix()
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         try:
@@ -101,15 +131,15 @@ def execute(notebook: Notebook, parameters: dict[str, Any], folder: Path, kernel
             raise RunError(
                 f"{notebook.name}: the kernel died ({error}); it may have run out of memory"
             ) from error
-        verify(notebook, staging, parameters)
+        verify(notebook, place, parameters)
     except RunError as error:
-        kept = _keep_failed(executed, staging.name, folder)
+        kept = _keep_failed(executed, place.name, folder)
         raise RunError(f"{error}; see {kept}") from error
     except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         raise
-    _publish(executed, staging.name, folder.name, executed)
-    _swap(staging, folder)
+    _publish(executed, place.name, folder.name, executed)
+    staging.swap(place, folder)
 
 
 def verify(notebook: Notebook, folder: Path, parameters: dict[str, Any]) -> None:
@@ -152,12 +182,7 @@ def stopped(folder: Path) -> bool:
 def recover(folder: Path) -> None:
     """Undo what a killed run left beside ``folder``: staging is dropped, a result moved aside comes back."""
     shutil.rmtree(folder.with_name(f".{folder.name}.staging"), ignore_errors=True)
-    aside = folder.with_name(f".{folder.name}.old")
-    if aside.exists():
-        if folder.exists():
-            shutil.rmtree(aside)
-        else:
-            os.replace(aside, folder)
+    staging.recover(folder)
 
 
 def _check_output(path: Path) -> None:
@@ -200,11 +225,3 @@ def _keep_failed(executed: Path, staging: str, folder: Path) -> Path:
         _publish(executed, staging, folder.name, kept)
     shutil.rmtree(executed.parent, ignore_errors=True)
     return kept
-
-
-def _swap(staging: Path, folder: Path) -> None:
-    aside = folder.with_name(f".{folder.name}.old")
-    if folder.exists():
-        os.replace(folder, aside)
-    os.replace(staging, folder)
-    shutil.rmtree(aside, ignore_errors=True)

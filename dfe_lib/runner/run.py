@@ -87,7 +87,7 @@ def reproduce(
     wanted = _with_upstream(asked, known)
     folder = folder or results_dir(profile)
     summary = Summary(folder)
-    with alone(folder, f"dfe reproduce --profile {profile}"), kernel() as kernel_name:
+    with alone(folder, f"dfe reproduce --profile {profile}"), kernel(folder / ".kernel") as kernel_name:
         common = {**_common_fingerprint(), **(given or {})}
         for name in wanted:
             notebook, target = known[name], folder / name

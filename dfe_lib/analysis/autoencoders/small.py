@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from dfe_lib.analysis.autoencoders.models import (
     ready,
 )
 from dfe_lib.paths import data_dir
+from dfe_lib.staging import staged_folder, standing
 
 _RECIPE = 4  # goes up when pretraining changes in a way that its settings do not tell
 
@@ -32,6 +30,7 @@ def default_model(settings: Pretraining | None = None, progress: bool = True) ->
     """
     settings = settings or Pretraining()
     folder = data_dir() / "derived" / f"mae-{settings.kind}-{_key(settings)[:12]}"
+    folder = standing(folder)
     if not (folder / "card.json").is_file():
         from dfe_lib.analysis.autoencoders.pretraining import pretrain
 
@@ -52,14 +51,7 @@ def _key(settings: Pretraining) -> str:
 
 
 def _write(folder: Path, model: Any, card: dict) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with staged_folder(folder) as place:
         with quiet():
-            model.save_pretrained(staged)
-        (staged / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(staged, folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+            model.save_pretrained(place)
+        (place / "card.json").write_text(json.dumps(card, indent=2) + "\n")
