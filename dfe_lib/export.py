@@ -1,4 +1,4 @@
-"""Tokens, ψ and action units in the manner of OpenFace and Py-Feat, and bags of tokens, for other people's scripts.
+"""Tokens, ψ and action units in the manner of OpenFace and Py-Feat, for other people's scripts.
 
 Beside each table lies a JSON file of the same name that says what every column means and in which unit, in the manner
 of BIDS (LongName, Description, Units per column). Data that were granted to one person only are refused.
@@ -7,7 +7,6 @@ of BIDS (LongName, Description, Units per column). Data that were granted to one
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def export(
     --------
     >>> export(frames.read("clip.parquet"), "clip.csv", "openface", units=True)         # doctest: +SKIP
     """
-    path = _checked(path, format)
+    path = checked(path, format)
     refuse_gated(table.attrs, "an export", source)
     frames.check(table)
     if units and format not in ("openface", "pyfeat"):
@@ -84,41 +83,9 @@ def export(
     else:
         out = table if format == "parquet" else table[[c for c in table if not c.startswith("landmarks")]]
     out.attrs = dict(table.attrs)
-    return _write(out, path, {"openface": "OpenFace", "pyfeat": "Py-Feat"}.get(format, "this library"))
-
-
-def export_bags(
-    tables: Iterable[pd.DataFrame], path: str | Path, n_codes: int, format: str = "csv"
-) -> Exported:
-    """Write how often each token occurs in each recording, one row per recording, and the sidecar.
-
-    Parameters
-    ----------
-    tables : frame tables with tokens; read one after the other.
-    n_codes : size of the tokenizer's codebook.
-    format : csv or parquet.
-
-    Raises
-    ------
-    ConfigError, AccessError, InputError : as :func:`export`; a recording twice.
-    """
-    from dfe_lib.analysis.representations.counts import bag_of_tokens
-
-    if format not in ("csv", "parquet"):
-        raise ConfigError(f"bags are written as csv or parquet, not as {format}")
-    path, parts, attrs = _checked(path, format), [], {}
-    for table in tables:
-        refuse_gated(table.attrs, "an export")
-        attrs = attrs or dict(table.attrs)
-        names = table["recording"].to_numpy()
-        found = table.groupby("recording", sort=False)["detected"].agg(n_frames="size", n_detected="sum")
-        parts.append(found.join(bag_of_tokens(frames.tokens(table), names, n_codes)))
-    out = pd.concat(parts)
-    if not out.index.is_unique:
-        raise InputError(f"recording '{out.index[out.index.duplicated()][0]}' is given twice; name it apart")
-    out = out.reset_index()
-    out.attrs = attrs
-    return _write(out, path, "this library")
+    return write_with_sidecar(
+        out, path, {"openface": "OpenFace", "pyfeat": "Py-Feat"}.get(format, "this library")
+    )
 
 
 def _openface(table: pd.DataFrame, units: bool) -> pd.DataFrame:
@@ -204,7 +171,8 @@ def _camera_angles(degrees: np.ndarray) -> np.ndarray:
     return np.stack([np.arctan2(-yz, zz), np.arcsin(np.clip(-xz, -1, 1)), np.arctan2(xy, xx)], axis=1)
 
 
-def _checked(path: str | Path, format: str) -> Path:
+def checked(path: str | Path, format: str) -> Path:
+    """``path``, if it is one for a known format."""
     if format not in FORMATS:
         raise ConfigError(f"no such format: {choices(format, FORMATS)}")
     path = Path(path)
@@ -213,7 +181,8 @@ def _checked(path: str | Path, format: str) -> Path:
     return path
 
 
-def _write(table: pd.DataFrame, path: Path, tool: str) -> Exported:
+def write_with_sidecar(table: pd.DataFrame, path: Path, tool: str) -> Exported:
+    """Write a table and beside it what its columns mean, in the conventions of ``tool``."""
     if path.suffix == ".parquet":
         frames.write(table, path)
     else:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dfe_lib import frames
+from dfe_lib.bags import export_bags
 from dfe_lib.bench.readers import openface_header
 from dfe_lib.codings import FACS
 from dfe_lib.data.access import AccessError
@@ -14,7 +15,7 @@ from dfe_lib.data.adapters.openface import read_openface, read_openface_landmark
 from dfe_lib.data.adapters.pyfeat import read_feat, read_feat_csv
 from dfe_lib.data.manifest import locate
 from dfe_lib.errors import ConfigError, InputError
-from dfe_lib.export import _camera_angles, export, export_bags
+from dfe_lib.export import _camera_angles, export
 from dfe_lib.face.landmark_sets import KEYPOINTS68, LANDMARKS68
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.sidecar import describe
@@ -136,30 +137,55 @@ def test_head_angles_of_a_real_file():
 
 
 def test_bags(table, tmp_path):
-    other = table.assign(recording="other")
-    done = export_bags([table, other], tmp_path / "bags.csv", 4)
+    tables = (
+        frames.write(table, tmp_path / "clip.parquet"),
+        frames.write(table.assign(recording="other"), tmp_path / "other.parquet"),
+    )
+    done = export_bags(tables, tmp_path / "bags.csv", 4)
     back = pd.read_csv(done.table)
     assert list(back) == ["recording", "n_frames", "n_detected", "t0", "t1", "t2", "t3"]
     assert back["recording"].tolist() == ["clip", "other"] and (back["n_detected"] == 5).all()
     assert (back[["t0", "t1", "t2", "t3"]].sum(axis=1) == 15).all()
     assert back["t1"][0] == (frames.tokens(table) == 1).sum()
     assert json.loads(done.sidecar.read_text())["t2"]["LongName"] == "occurrences of token 2"
+    whole = export_bags(tmp_path, tmp_path / "folder.csv", 4)  # a folder of them
+    assert whole.table.read_bytes() == done.table.read_bytes()
     with pytest.raises(InputError, match="'clip' is given twice"):
-        export_bags([table, table], tmp_path / "b.csv", 4)
+        export_bags([tables[0], tables[0]], tmp_path / "b.csv", 4)
     with pytest.raises(ConfigError, match="not as openface"):
-        export_bags([table], tmp_path / "b.csv", 4, "openface")
+        export_bags(tables[:1], tmp_path / "b.csv", 4, "openface")
+    with pytest.raises(InputError, match="no token table"):
+        export_bags([], tmp_path / "b.csv", 4)
+
+
+def test_bags_are_counted_part_by_part_and_by_workers(table, tmp_path, monkeypatch):
+    both = pd.concat([table, table.assign(recording="other")], ignore_index=True)
+    path = frames.write(both, tmp_path / "both.parquet")
+    one = export_bags([path], tmp_path / "one.csv", 4).table.read_bytes()
+    (path.parent / "a.parquet").write_bytes(path.read_bytes())
+    parts = frames.parts
+    monkeypatch.setattr(frames, "parts", lambda *args, **more: parts(*args, **more, rows=4))
+    assert export_bags([path], tmp_path / "two.csv", 4).table.read_bytes() == one
+
+    class Here:
+        def map(self, function, *columns):
+            assert all(isinstance(value, str | int) for row in zip(*columns, strict=True) for value in row)
+            return list(map(function, *columns))
+
+    assert export_bags([path], tmp_path / "three.csv", 4, workers=Here()).table.read_bytes() == one
 
 
 @pytest.mark.parametrize("access", ["agreement", "registration", "request"])
 def test_gated_data_are_refused(table, tmp_path, access):
     table.attrs |= {"access": access, "dataset": "daic-woz"}
+    path = frames.write(table, tmp_path / "clip.parquet")
     for work in (
         lambda: export(table, tmp_path / "x.csv", "openface"),
-        lambda: export_bags([table], tmp_path / "x.csv", 4),
+        lambda: export_bags([path], tmp_path / "x.csv", 4),
     ):
         with pytest.raises(AccessError, match="daic-woz is refused.*" + access):
             work()
-    assert not list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == [path]
     table.attrs["access"] = "open"
     assert export(table, tmp_path / "x.csv", "csv").rows == 6
 

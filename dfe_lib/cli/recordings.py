@@ -11,6 +11,8 @@ import typer
 from dfe_lib.cli.say import Out, complain, finish_batch, targets_of
 from dfe_lib.errors import ConfigError, DFEError, InputError, choices
 
+MANY = 1000  # token tables from which workers count sooner than they take to start
+
 
 def extract(
     clips: Annotated[list[Path], typer.Argument(help="Videos or photographs.", show_default=False)],
@@ -149,7 +151,9 @@ def encode(
 
 
 def export(
-    tables: Annotated[list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables.")],
+    tables: Annotated[
+        list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables; with --bags also folders of them.")
+    ],
     format: Annotated[str, typer.Option(help="openface, pyfeat, csv or parquet.", show_default=False)],
     out: Annotated[
         Path,
@@ -177,15 +181,20 @@ def export(
     if bags:
         if units:
             raise ConfigError("--bags counts tokens and has no place for --units")
-        from dfe_lib.data.access import refuse_gated
+        from dfe_lib.bags import export_bags
+        from dfe_lib.shards import find
         from dfe_lib.space import space_of
         from dfe_lib.tokens import Tokenizer
 
-        for path in tables:
-            refuse_gated(frames.attrs(path), "an export", path)
+        tables = find(tables)
         coding = Tokenizer.load(tokenizer, space_of(frames.attrs(tables[0]), str(tables[0])))
-        read = (frames.read(path, needs=["token_"]) for path in tables)
-        done = exports.export_bags(read, out, len(coding.templates), format)
+        if len(tables) < MANY:
+            done = export_bags(tables, out, len(coding.templates), format)
+        else:
+            from dfe_lib.batch.workers import workers
+
+            with workers() as pool:
+                done = export_bags(tables, out, len(coding.templates), format, pool)
         print(f"{done.table}: {done.rows} recordings; columns in {done.sidecar.name}")
         return
     targets, failures = targets_of(tables, out, exports.FORMATS[format]), []
