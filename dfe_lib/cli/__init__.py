@@ -45,7 +45,7 @@ _PANELS = {
         "export": recordings.export,
         "explore": notebooks.explore,
     },
-    "The notebooks": {"reproduce": notebooks.reproduce, "diff": notebooks.diff},
+    "The notebooks": {"reproduce": notebooks.reproduce, "diff": notebooks.diff, "scrub": notebooks.scrub},
     "Making and measuring": {"train": making.train, "build": making.build, "bench": making.bench},
     "This installation": {"doctor": making.doctor},
 }

@@ -37,6 +37,7 @@ EXAMPLES = {
         "dfe diff results/before results/demo",
         "dfe diff results/demo results/ci --out diff.html",
     ],
+    "scrub": ["dfe scrub results/demo --out for-others", "dfe scrub tables --out for-others --key key.json"],
     "train": [
         "dfe train tables/a.parquet tables/b.parquet --out my-tokenizer",
         "dfe train tables/a.parquet --out my-tokenizer --recordings people.csv --seed 1",

@@ -107,3 +107,34 @@ def explore(
     from dfe_lib.explorer.opening import open_lab
 
     open_lab(file, progress=sys.stderr.isatty())
+
+
+def scrub(
+    results: Annotated[
+        Path, typer.Argument(help="A results folder, or a folder of tables.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The copy; a folder that is not there yet.")],
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="A file for the pseudonyms, to be kept; by default nobody keeps them."),
+    ] = None,
+) -> None:
+    """Copy results for others: no pictures of people, no landmarks, names, places or users.
+
+    What was left out is counted. docs/privacy.md says what the copy still tells of people.
+    """
+    from dfe_lib.sharing import scrub as copy
+    from dfe_lib.sharing import write_key
+
+    if key is not None and key.resolve().is_relative_to(out.resolve()):
+        raise ConfigError(f"the key {key} would lie in the copy that it opens; keep it elsewhere")
+    done = copy(results, out)
+    if key is not None:
+        write_key(done.key, key)
+    print("left out: " + (", ".join(f"{n} {what}" for what, n in done.removed.items()) or "nothing"))
+    print("kept: " + ", ".join(f"{n} .{kind}" for kind, n in done.kept.items()))
+    print(
+        f"{len(done.key)} names have pseudonyms"
+        + (f", the key is {short(key)}" if key else ", no key is kept")
+    )
+    print(f"for others: {short(done.folder)}", flush=True)
