@@ -297,3 +297,9 @@ def test_no_frames_at_all_is_no_table(played, rng):
     clip, player = played(faces(np.zeros((2, 53)), rng))
     with pytest.raises(InputError, match="1 or more"):
         extract(clip, landmarker=player, max_frames=0)
+
+
+@pytest.mark.parametrize("shape", [(2, 40_000, 3), (40_000, 2, 3), (8_000, 8_001, 3)])
+def test_pictures_that_would_end_the_process_are_refused(landmarker, shape):
+    with pytest.raises(InputError, match="at most 64 million, and 32,000 along a side"):
+        landmarker.detect(np.zeros(shape, np.uint8))

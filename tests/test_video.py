@@ -1,5 +1,8 @@
 """Decoding: real files written by a real encoder, times from the container, clear refusals."""
 
+import os
+import struct
+import zlib
 from fractions import Fraction
 
 import av
@@ -8,12 +11,15 @@ import pytest
 from PIL import Image
 
 from dfe_lib.errors import InputError
+from dfe_lib.face import files
 from dfe_lib.face.video import ahead, frames, probe
 
 
-def write_video(path, times_ms, size=(64, 48), audio_only=False):
+def write_video(path, times_ms, size=(64, 48), audio_only=False, title=None):
     """A clip whose frame i shows grey level 10·i at the given time."""
     with av.open(str(path), "w") as container:
+        if title:
+            container.metadata["title"] = title
         if audio_only:
             stream = container.add_stream("pcm_s16le", rate=8000)
             sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
@@ -131,3 +137,121 @@ def test_decoding_ahead_goes_one_frame_ahead_and_ends_with_its_reader(tmp_path):
     assert next(reader) == 1
     reader.close()  # waits for what is under way
     assert made in ([0], [0, 1])
+
+
+# Files that nobody vouches for.
+
+
+def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "pipe.mp4", "/dev/zero"):
+        with pytest.raises(InputError, match="pipe or device"):
+            probe(path)
+
+
+PLAYLISTS = {
+    "list.m3u8": "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nclip.mkv\n#EXT-X-ENDLIST\n",
+    "list.ffconcat": "ffconcat version 1.0\nfile clip.mkv\n",
+    "list.mp4": "ffconcat version 1.0\nfile clip.mkv\n",
+    "list.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+    "a=rtpmap:96 H264/90000\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_files_that_name_other_files_or_hosts_are_not_followed(tmp_path, name):
+    write_video(tmp_path / "clip.mkv", [0, 100, 200])
+    (tmp_path / name).write_text(PLAYLISTS[name])
+    with pytest.raises(InputError, match="not a readable video"):
+        list(frames(tmp_path / name))
+
+
+def test_a_name_is_never_an_address(tmp_path, monkeypatch):
+    write_video(tmp_path / "clip.mkv", [0, 100, 200])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is not there"):
+        probe("http://127.0.0.1:9/clip.mkv")
+    # The file of that name holds no video; what it would name as an address does.
+    (tmp_path / "concat:clip.mkv").write_bytes(b"no video" * 99)
+    with pytest.raises(InputError, match="not a readable video"):
+        list(frames("concat:clip.mkv"))
+
+
+def test_photographs_of_another_format_do_not_reach_its_interpreter(tmp_path):
+    """Pillow would hand PostScript to Ghostscript."""
+    script = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "picture.png").write_text(script)
+    with pytest.raises(InputError, match="not a readable photograph"):
+        list(frames(tmp_path / "picture.png"))
+
+
+def png(width, height):
+    """The head of a PNG that claims a size, and hardly any data."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+
+
+def gif(width, height):
+    """Two frames of 8 × 8 on a canvas that claims a size."""
+    frame = b"\x21\xf9\x04\0\x05\0\0\0\x2c" + struct.pack("<HHHH", 0, 0, 8, 8) + b"\0\x02\x03\x84\x8f\x05\0"
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0\0\0\0\xff\xff\xff" + 2 * frame + b"\x3b"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bomb.png", png(9_000, 9_000)),
+        ("warned.png", png(10_000, 10_000)),
+        ("boom.png", png(100_000, 100_000)),
+        ("thin.png", png(40_000, 2)),
+        ("bomb.gif", gif(16_000, 16_000)),
+        ("thin.gif", gif(4, 60_000)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Image size")
+def test_pictures_too_large_are_refused_by_what_they_claim(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    for read in (probe, lambda path: list(frames(path))):
+        with pytest.raises(InputError, match=r"at most 64 million|more than 64 million"):
+            read(tmp_path / name)
+
+
+def test_a_video_that_grows_inside_is_refused_by_its_decoder(tmp_path, monkeypatch):
+    clip = write_video(tmp_path / "clip.mkv", [0, 100, 200])
+    monkeypatch.setattr(files, "check_size", lambda *_: None)  # as where the header says another size
+    monkeypatch.setattr(files, "MOST_PIXELS", 100)
+    with pytest.raises(InputError, match="damaged at its first frame"):
+        list(frames(clip))
+
+
+def test_tags_in_another_encoding_are_no_reason_to_refuse(tmp_path):
+    clip = write_video(tmp_path / "clip.mkv", [0, 100, 200], title="Gruesse")
+    clip.write_bytes(clip.read_bytes().replace(b"Gruesse", b"Gr\xfc\xdfe "))
+    assert len(list(frames(clip))) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
+def test_damaged_files_end_in_pictures_or_in_one_sentence(tmp_path, rng):
+    """A small sample of what the hostile benchmark does at length."""
+    write_video(tmp_path / "whole.mkv", range(0, 500, 100))
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "whole.tif")
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "whole.png")
+    refused = 0
+    for name in ("whole.mkv", "whole.tif", "whole.png"):
+        whole = np.frombuffer((tmp_path / name).read_bytes(), np.uint8)
+        for _ in range(40):
+            changed = whole.copy()
+            changed[rng.integers(len(changed), size=8)] = rng.integers(256, size=8)
+            (tmp_path / f"x{name}").write_bytes(changed.tobytes())
+            try:
+                list(frames(tmp_path / f"x{name}"))
+            except InputError as error:
+                refused += 1
+                assert f"x{name}" in str(error) and "\n" not in str(error)
+    assert refused > 10

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
-import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from dfe_lib import frames
 from dfe_lib.data.datasets.base import Dataset
 from dfe_lib.data.datasets.columns import POINTS, POINTS_2D
 from dfe_lib.errors import DFEError, InputError
 from dfe_lib.face.extract import POPULATION, Extraction, extract_to
+from dfe_lib.face.files import existing, photograph
 from dfe_lib.face.importers import with_expression
 from dfe_lib.face.landmarks import Landmarker
 
@@ -93,11 +92,7 @@ def as_clip(pictures: Sequence[Path], target: Path) -> Path:
         stream = file.add_stream("ffv1", rate=1)
         stream.pix_fmt = "bgr0"
         for path in pictures:
-            try:
-                with Image.open(path) as opened:
-                    rgb = np.asarray(opened.convert("RGB"))
-            except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-                raise InputError(f"{path} is not a readable picture ({error})") from error
+            rgb = photograph(existing(path))
             if size is None:
                 stream.height, stream.width = size = rgb.shape[:2]
             if rgb.shape[:2] != size:

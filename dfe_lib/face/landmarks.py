@@ -13,6 +13,7 @@ import numpy as np
 
 from dfe_lib.data import manifest
 from dfe_lib.errors import AssetError, InputError
+from dfe_lib.face.files import check_size
 from dfe_lib.frames import N_LANDMARKS
 
 MODEL = ("mediapipe-face-landmarker", "face_landmarker.task")
@@ -92,11 +93,12 @@ class Landmarker:
 
         Raises
         ------
-        InputError : another shape or dtype.
+        InputError : another shape or dtype, or too large.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise InputError(f"a picture must be (height, width, 3) uint8 RGB, got {rgb.shape} {rgb.dtype}")
         height, width = rgb.shape[:2]
+        check_size("this picture", width, height)
         result = self._task.detect(self._picture(np.ascontiguousarray(rgb)))
         if not result.face_landmarks:
             return Detection(None, 0)

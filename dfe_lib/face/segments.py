@@ -22,12 +22,13 @@ import numpy as np
 
 from dfe_lib import frames
 from dfe_lib.errors import InputError
+from dfe_lib.face.files import container
 from dfe_lib.face.first_pass import detect, fit_together, row_type
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.parts import identity, in_order, read_part, rows_of, write_part
 from dfe_lib.face.picture import PictureRegressor
 from dfe_lib.face.second_pass import Extraction, Telling, tables
-from dfe_lib.face.video import Segment, Since, nominal_step, opened, probe
+from dfe_lib.face.video import Segment, Since, nominal_step, probe
 
 # Frames: some minutes of work for one core. A multiple of first_pass.LOOKED_AT, so that no batch is cut.
 SEGMENT = 8192
@@ -58,12 +59,12 @@ def plan(path: str | Path, max_frames: int | None = None) -> list[Segment]:
 def _cut(path: str | Path, max_frames: int | None) -> list[Segment]:
     """Segments by the times of the packets, none of which is decoded; nothing where these do not tell enough."""
     shown, keyframes, decoded = array("q"), array("q"), array("q")
-    with opened(path) as container:
-        stream = container.streams.video[0]
-        if container.format.name not in _CONTAINERS:
+    with container(Path(path)) as opened:
+        stream = opened.streams.video[0]
+        if opened.format.name not in _CONTAINERS:
             return []
         try:
-            for packet in container.demux(stream):
+            for packet in opened.demux(stream):
                 if not packet.size:
                     continue
                 if packet.pts is None or packet.is_discard or packet.is_corrupt:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import av
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dfe_lib.errors import InputError
-
-PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-
+from dfe_lib.face.files import BROKEN, container, existing, is_photograph, photograph, photograph_size, reason
 
 T = TypeVar("T")
 
@@ -86,18 +83,17 @@ def probe(path: str | Path) -> Clip:
     ------
     InputError : as :func:`frames`.
     """
-    path = _existing(path)
-    if path.suffix.lower() in PHOTOGRAPHS:
-        picture = _photograph(path)
-        return Clip(picture.shape[1], picture.shape[0], 0.0, 1, True)
-    with _container(path) as container:
-        stream = container.streams.video[0]
+    path = existing(path)
+    if is_photograph(path):
+        return Clip(*photograph_size(path), 0.0, 1, True)
+    with container(path) as opened:
+        stream = opened.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         length = stream.frames
         if not length and stream.duration and stream.time_base:
             length = round(float(stream.duration * stream.time_base) * rate)
-        elif not length and container.duration:  # Matroska says it of the file alone
-            length = round(container.duration / av.time_base * rate)
+        elif not length and opened.duration:  # Matroska says it of the file alone
+            length = round(opened.duration / av.time_base * rate)
         return Clip(stream.width, stream.height, rate, int(length), False)
 
 
@@ -118,25 +114,25 @@ def frames(
 
     Raises
     ------
-    InputError : missing, a folder, empty, not decodable, or without a video stream.
+    InputError : missing, a folder, empty, not decodable, too large, or without a video stream.
     """
-    path = _existing(path)
-    if path.suffix.lower() in PHOTOGRAPHS:
-        yield Frame(0, 0.0, _photograph(path))
+    path = existing(path)
+    if is_photograph(path):
+        yield Frame(0, 0.0, photograph(path))
         return
-    with _container(path) as container:
-        stream = container.streams.video[0]
+    with container(path) as opened:
+        stream = opened.streams.video[0]
         stream.thread_type = "AUTO" if threads else "NONE"
         step = nominal_step(stream)
         last, index = -step, -1
         if from_s > 0:
             with suppress(av.FFmpegError):  # what cannot be sought, like a GIF, is decoded from its beginning
-                container.seek(int(from_s / stream.time_base), stream=stream)
+                opened.seek(int(from_s / stream.time_base), stream=stream)
         try:
             if since is not None:
-                container.seek(since.keyframe, stream=stream)
+                opened.seek(since.keyframe, stream=stream)
                 last, index = -math.inf, since.index - 1
-            for frame in container.decode(stream):
+            for frame in opened.decode(stream):
                 if since is not None and (frame.pts is None or frame.pts < since.first):
                     continue
                 time = frame.time if frame.time is not None and frame.time > last else last + step
@@ -147,9 +143,10 @@ def frames(
                 rgb = frame.to_ndarray(format="rgb24")
                 turns = round(frame.rotation / 90) % 4
                 yield Frame(index, float(time), np.rot90(rgb, turns) if turns else rgb, frame.pts)
-        except av.FFmpegError as error:
+        except BROKEN as error:
+            where = f"after frame {index}" if index >= 0 else "at its first frame"
             raise InputError(
-                f"{path} is damaged after frame {index} ({_reason(error)}); repair or re-encode it"
+                f"{path} is damaged {where} ({reason(error)}); repair or re-encode it"
             ) from error
         if index < 0:
             raise InputError(f"{path} holds a video stream without a single frame; re-export it")
@@ -158,18 +155,6 @@ def frames(
 def nominal_step(stream: av.VideoStream) -> float:
     """Seconds from frame to frame where nothing else is known."""
     return 1 / float(stream.average_rate or stream.guessed_rate or 25)
-
-
-@contextmanager
-def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
-    """The container of a video.
-
-    Raises
-    ------
-    InputError : as :func:`frames`.
-    """
-    with _container(_existing(path)) as container:
-        yield container
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
@@ -182,42 +167,3 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
         while (item := coming.result()) is not None:
             coming = thread.submit(next, items, None)
             yield item
-
-
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a video or photograph, or several of them")
-    if not path.is_file():
-        raise InputError(f"{path} is not there; give the path of a video or photograph")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes); copy or download it again")
-    return path
-
-
-def _photograph(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a readable photograph ({_reason(error)}); export it again"
-        ) from error
-
-
-def _container(path: Path) -> av.container.InputContainer:
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise InputError(
-            f"{path} is not a readable video ({_reason(error)}); re-encode it, e.g. as H.264"
-        ) from error
-    if not container.streams.video:
-        kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
-        container.close()
-        raise InputError(f"{path} has no video stream (streams: {kinds}); give a file with pictures in it")
-    return container
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]

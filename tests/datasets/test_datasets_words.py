@@ -209,7 +209,7 @@ def test_pictures_become_a_clip_that_loses_nothing(tmp_path):
     with pytest.raises(InputError, match="the pictures before it are not"):
         as_clip(paths, tmp_path / "clip.mkv")
     paths[1].write_bytes(b"none")
-    with pytest.raises(InputError, match="not a readable picture"):
+    with pytest.raises(InputError, match="not a readable photograph"):
         as_clip(paths, tmp_path / "clip.mkv")
 
 
