@@ -6,6 +6,9 @@ ARGS    ?=
 VENV    := .venv
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
+# Tools of `make sbom` and `make audit`, in an environment of their own: nothing of ours is installed with them.
+TOOLS   := build/tools
+TOOLSET := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 
 # The first interpreter that starts, is supported and can make environments; PYTHON=… overrides it.
 USABLE  := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -16,7 +19,7 @@ ifdef OFFLINE
 export DFE_OFFLINE := $(OFFLINE)
 endif
 
-.PHONY: help env test reproduce lab nbdime bench check clean
+.PHONY: help env test reproduce lab nbdime bench check sbom audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,6 +59,21 @@ nbdime: ## have git compare and merge notebooks cell by cell
 
 bench: env ## measure speed, side by side with peers
 	@$(BIN)/dfe bench $(ARGS)
+
+sbom: env $(TOOLS)/.installed ## write dist/sbom.cdx.json: all that is installed, with licences (CycloneDX)
+	@mkdir -p dist
+	@$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --short-PURLs --validate -o dist/sbom.cdx.json
+	@echo dist/sbom.cdx.json
+
+# --strict: a package that the service does not know, or a service that is not there, is a failure and not a pass.
+audit: $(TOOLS)/.installed ## ask PyPI's advisory service about every locked package (needs a network)
+	@$(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock $(ARGS)
+
+$(TOOLS)/.installed:
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check $(TOOLSET)
+	@touch $@
 
 clean: ## remove results (not the reference) and caches; .venv and downloaded data stay
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis

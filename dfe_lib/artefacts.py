@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
+from dfe_lib import shipped
 from dfe_lib.errors import InputError
 from dfe_lib.paths import ASSETS
 from dfe_lib.staging import staged_folder, standing
@@ -58,6 +59,8 @@ def save(folder: str | Path, tensors: dict[str, np.ndarray], card: dict) -> Path
             serialize({k: np.ascontiguousarray(v) for k, v in tensors.items()})
         )
         (place / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    if folder.resolve().parent == ASSETS:
+        shipped.record(folder.resolve())
     return folder
 
 
@@ -66,12 +69,14 @@ def load(folder: str | Path, kind: str) -> Artefact:
 
     Raises
     ------
-    InputError : when it is missing, unreadable, or of another kind.
+    InputError : when it is missing, unreadable, of another kind, or shipped and not as it was committed.
     """
     path = ASSETS / folder if isinstance(folder, str) and not os.path.dirname(folder) else Path(folder)
     path = standing(path)
     if not (path / "card.json").is_file():
         raise InputError(f"no {kind} at {path}: expected a folder with tensors.safetensors and card.json")
+    if path.parent == ASSETS:
+        shipped.check(path)
     try:
         card = json.loads((path / "card.json").read_text())
         tensors = load_file(path / "tensors.safetensors")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dfe_lib import artefacts, frames
+from dfe_lib import artefacts, frames, shipped
 from dfe_lib.data import manifest
 from dfe_lib.errors import ConfigError, choices
 from dfe_lib.paths import ASSETS
@@ -275,4 +275,7 @@ def build(name: str, folder: Path | None = None) -> dict:
     """
     if name not in TARGETS:
         raise ConfigError(f"nothing to build by that name: {choices(name, TARGETS)}")
-    return TARGETS[name](Path(folder) if folder else ASSETS / name)
+    made = TARGETS[name](Path(folder) if folder else ASSETS / name)
+    if folder is None:
+        shipped.record(ASSETS / name)
+    return made

@@ -13,6 +13,7 @@ from dfe_lib.paths import REPOSITORY
 PAGES = [
     "README.md",
     "REPRODUCING.md",
+    "SECURITY.md",
     "notebooks/README.md",
     *sorted(f"docs/{p.name}" for p in (REPOSITORY / "docs").glob("*.md")),
 ]

@@ -113,7 +113,7 @@ def test_nothing_committed_names_this_machine_or_a_package_index():
 def test_shipped_assets_are_small_and_unexecutable():
     files = [p for p in (PACKAGE / "assets").rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) < 8e6
-    assert {p.suffix for p in files} <= {".safetensors", ".json", ".parquet", ".md"}
+    assert {p.suffix for p in files if p.name != "SHA256SUMS"} <= {".safetensors", ".json", ".parquet", ".md"}
 
 
 def test_make_helps_and_does_nothing_twice():
@@ -125,7 +125,7 @@ def test_make_helps_and_does_nothing_twice():
         return done.stdout
 
     said = make("help")
-    for target in ("env", "test", "reproduce", "lab", "bench", "check", "clean"):
+    for target in ("env", "test", "reproduce", "lab", "bench", "check", "sbom", "audit", "clean"):
         assert f"make {target} " in said
     planned = make("-n", "-o", ".venv/.installed", "reproduce", "PROFILE=ci")
     assert "dfe reproduce --profile ci" in planned and "pip" not in planned
@@ -137,3 +137,4 @@ def test_ci_calls_the_test_command():
     assert script.rstrip().endswith("exec make test") and os.access(REPOSITORY / ".ci" / "run", os.X_OK)
     workflow = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
     assert "make test" in workflow and "make reproduce PROFILE=demo" in workflow
+    assert "make audit" in workflow and "make sbom" in workflow

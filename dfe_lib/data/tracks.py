@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dfe_lib import frames
+from dfe_lib import frames, shipped
 from dfe_lib.errors import InputError
 from dfe_lib.paths import ASSETS
 
@@ -16,11 +16,12 @@ def shipped_tracks() -> pd.DataFrame:
 
     Raises
     ------
-    InputError : none came with this installation.
+    InputError : none came with this installation, or they are not the ones that were committed.
     """
     found = sorted((ASSETS / "tracks").glob("*.parquet"))
     if not found:
         raise InputError(
             "no recorded tracks came with this installation; give a frame table from `dfe extract`"
         )
+    shipped.check(ASSETS / "tracks")
     return pd.concat([frames.read(path, needs=["psi_"]) for path in found], ignore_index=True)
