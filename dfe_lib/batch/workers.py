@@ -6,6 +6,7 @@ and a worker that dies takes nothing along but what it was doing.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import time
@@ -18,6 +19,8 @@ from dfe_lib.errors import AssetError, ConfigError, DFEError, OutputError, RunEr
 
 MEMORY_EACH = 1.5e9  # bytes: extraction takes 0.7 GB, and the pictures of a large video some more
 PATIENCE_S = 120.0  # without any worker on this machine
+RECOUNT_S = 1.0  # between two looks at how many workers there are
+MENDED_S = 4.0  # a worker takes one or two to come back
 # Errors that no other recording would be spared: worth stopping for, not worth a second attempt.
 STOPPING = (AssetError, ConfigError, OutputError)
 
@@ -37,7 +40,10 @@ class Workers:
     def __init__(self, client):
         self._client = client
         self.dashboard: str | None = client.dashboard_link
-        self._local = client.cluster is not None
+        self._local = client.cluster  # None where a scheduler was there before us
+        self._numbers = itertools.count()
+        self._n = self._wanted = self.n
+        self._counted = self._full = time.monotonic()
 
     @property
     def n(self) -> int:
@@ -59,14 +65,11 @@ class Workers:
         queued = Queue(calls)
         running: dict[str, tuple[Task, object]] = {}
         ended: queue.SimpleQueue = queue.SimpleQueue()
-        number = 0
         try:
             while True:
                 while len(running) < self._room() and (task := queued.next()) is not None:
-                    number += 1
-                    future = self._client.submit(
-                        perform, task.call, key=f"{task.call.key}-{number}", pure=False
-                    )
+                    key = f"{task.call.key}-{next(self._numbers)}"
+                    future = self._client.submit(perform, task.call, key=key, pure=False)
                     running[future.key] = task, future
                     future.add_done_callback(ended.put)
                 if not running:
@@ -108,28 +111,47 @@ class Workers:
     def _room(self) -> int:
         """How many calls may run now; waits while there is no worker at all."""
         started = time.monotonic()
-        while not (n := self.n):
-            if self._local and time.monotonic() - started > PATIENCE_S:
+        while True:
+            now = time.monotonic()
+            if now - self._counted > RECOUNT_S:
+                self._n, self._counted = self.n, now
+                self._mend(now)
+            if self._n:
+                return self._n
+            if self._local is not None and now - started > PATIENCE_S:
                 raise RunError(
                     f"no worker process has started for {PATIENCE_S:.0f} s; is there memory for one (1.5 GB)?"
                 )
             time.sleep(0.2)
-        return n
+
+    def _mend(self, now: float) -> None:
+        """Replace workers on this machine that stay away.
+
+        Dask starts a worker anew when its process ends, but not one that ends in the moment of its start.
+        """
+        if self._local is None or self._n >= self._wanted:
+            self._full = now
+        elif now - self._full > MENDED_S:
+            for name, nanny in list(self._local.workers.items()):
+                if nanny.process is None or not nanny.process.is_alive():
+                    self._local.worker_spec.pop(name, None)
+            self._local.scale(self._wanted)
+            self._full = now
 
     @staticmethod
     def _said(call: Call, future) -> Said:
         from distributed import CancelledError, KilledWorker
 
-        error = future.exception() if not future.cancelled() else CancelledError(future.key)
-        if error is None:
+        try:
             return future.result()
-        if isinstance(error, KilledWorker | CancelledError):
+        except (KilledWorker, CancelledError):  # also where the worker died with the result still in its hands
             hung = "" if call.silent_s is None else f", or got no further for {call.silent_s:g} s"
             what = f"the worker process died over {call.key}: it crashed, was killed, ran out of memory{hung}"
             return Said(None, WorkerDied(what), "", 0.0)
-        if isinstance(error, DFEError):
+        except DFEError as error:  # of unpacking the call
             return Said(None, error, "", 0.0)
-        return Said(None, RunError(f"{call.key}: {type(error).__name__}: {error}"), "", 0.0)
+        except Exception as error:  # Dask's own, e.g. a node that lacks the library: as a value, like all others
+            return Said(None, RunError(f"{call.key}: {type(error).__name__}: {error}"), "", 0.0)
 
 
 @contextmanager
