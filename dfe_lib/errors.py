@@ -57,9 +57,21 @@ def _shown(text: str) -> str:
     """
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST - 400]} … {text[-395:]}"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Text that names nothing but itself on a terminal: what is not printable is shown as an escape.
+
+    File names may hold commands for a terminal (to fill its clipboard, say), marks that turn the order of letters, and
+    bytes that no encoding can write.
+
+    >>> printable("clip\x1b]52;c;cm0=\x07.mp4")
+    'clip\\x1b]52;c;cm0=\\x07.mp4'
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def cannot_write(place: object, error: OSError) -> OutputError:

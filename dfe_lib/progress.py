@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 
+from dfe_lib.errors import printable
+
 BATCH = (
     "DFE_BATCH"  # set in the kernels of `dfe reproduce`: a bar would stand in the executed notebook for good
 )
@@ -33,4 +35,6 @@ def bar(iterable: Iterable | None = None, *, show: bool = True, **options):
     """
     from tqdm.auto import tqdm
 
+    if "desc" in options:  # often the name of a file
+        options["desc"] = printable(options["desc"])
     return tqdm(iterable, disable=not (show and watched()), **options)

@@ -15,7 +15,7 @@ import typer
 
 from dfe_lib.cli import data, making, notebooks, recordings
 from dfe_lib.cli.examples import EPILOGS
-from dfe_lib.cli.say import complain
+from dfe_lib.cli.say import complain, say
 from dfe_lib.errors import DFEError
 
 app = typer.Typer(
@@ -66,5 +66,5 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == 130:
-            print("dfe: interrupted; nothing half-written was left", file=sys.stderr)
+            say("dfe: interrupted; nothing half-written was left", error=True)
         raise

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from dfe_lib.cli.say import say
+
 data = typer.Typer(
     help="External files: what is registered, what is at hand, and how to obtain it.", no_args_is_help=True
 )
@@ -18,7 +20,7 @@ def data_list() -> None:
     """Every registered data set: access, licence, size, and whether it is at hand."""
     from dfe_lib.data import manifest
 
-    print(manifest.list_rows().to_string(index=False, max_colwidth=60))
+    say(manifest.list_rows().to_string(index=False, max_colwidth=60))
 
 
 @data.command("fetch")
@@ -49,9 +51,9 @@ def data_where(name: Annotated[str, typer.Argument(help="An entry.")]) -> None:
 
     registered = name in manifest.load_manifest().entries
     if registered or name not in DATASETS:
-        print(manifest.where(name))
+        say(manifest.where(name))
     if name in DATASETS:
-        print(docs.summary(DATASETS[name]))
+        say(docs.summary(DATASETS[name]))
 
 
 @data.command("extract")
@@ -77,9 +79,9 @@ def data_extract(
     dataset = open_dataset(name, root, out, keep_going)
     made = sum(outcome.error is None for outcome in extract_dataset(dataset, progress=sys.stderr.isatty()))
     for recording, why in dataset.skipped.items():
-        print(f"dfe: left out {recording}: {' '.join(why.split())}", file=sys.stderr)
+        say(f"dfe: left out {recording}: {' '.join(why.split())}", error=True)
     kept = len(dataset.recordings)
-    print(
+    say(
         f"{dataset.frames_path}: {made} tables written, {kept - made} were there, {len(dataset.skipped)} left out"
     )
 
@@ -91,19 +93,19 @@ def data_docs(
     """Write a page per data set, from the manifest and the readers."""
     from dfe_lib.data.datasets import DATASETS, docs
 
-    print(f"{out}: {len(docs.write(out, DATASETS))} pages")
+    say(f"{out}: {len(docs.write(out, DATASETS))} pages")
 
 
 def _say_outcomes(outcomes) -> None:
     for outcome in outcomes:
         size = f"  {outcome.bytes / 1e6:.1f} MB" if outcome.bytes else ""
-        print(f"{outcome.entry:<28} {outcome.state}{size}")
+        say(f"{outcome.entry:<28} {outcome.state}{size}")
     _finish_outcomes(outcomes)
 
 
 def _finish_outcomes(outcomes) -> None:
     failures = [outcome for outcome in outcomes if not outcome.ok]
     for outcome in failures:
-        print(f"dfe: {outcome.reason}", file=sys.stderr)
+        say(f"dfe: {outcome.reason}", error=True)
     if failures:
         raise typer.Exit(2)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dfe_lib.cli.say import short
+from dfe_lib.cli.say import say, short
 from dfe_lib.errors import ConfigError
 
 
@@ -58,7 +58,7 @@ def train(
     train_from_tables(
         tables, out, given, recordings=whose, displacements=displacements, progress=sys.stderr.isatty()
     )
-    print(f"tokenizer: {out}")
+    say(f"tokenizer: {out}")
 
 
 def bench(
@@ -72,8 +72,8 @@ def bench(
     result = benchmarks.run(what)
     for suite in benchmarks.SUITES:
         for name, value in result.get(suite, {}).get("figures", {}).items():
-            print(f"{suite:<12} {name:<42} {value if isinstance(value, str) else f'{value:,.4g}':>14}")
-    print(f"written: {short(benchmarks.RESULT)}, {short(benchmarks.REPORT)}")
+            say(f"{suite:<12} {name:<42} {value if isinstance(value, str) else f'{value:,.4g}':>14}")
+    say(f"written: {short(benchmarks.RESULT)}, {short(benchmarks.REPORT)}")
 
 
 def build(
@@ -93,7 +93,7 @@ def build(
             raise ConfigError(f"nothing to build by that name: {choices(name, builds.TARGETS)}")
     for name in names or builds.TARGETS:
         figures = builds.build(name, out / name if out else None)
-        print(f"{name}: " + (", ".join(f"{k} {v}" for k, v in figures.items()) or "built"), flush=True)
+        say(f"{name}: " + (", ".join(f"{k} {v}" for k, v in figures.items()) or "built"))
 
 
 def doctor() -> None:
@@ -101,6 +101,6 @@ def doctor() -> None:
     from dfe_lib import doctor as examination
 
     findings = examination.examine()
-    print(examination.page(findings, shutil.get_terminal_size().columns))
+    say(examination.page(findings, shutil.get_terminal_size().columns))
     if any(finding.broken for finding in findings):
         raise typer.Exit(1)

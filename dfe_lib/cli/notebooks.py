@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dfe_lib.cli.say import short
+from dfe_lib.cli.say import say, short
 from dfe_lib.errors import ConfigError
 
 
@@ -59,12 +59,12 @@ def reproduce(
     if save_reference and summary.ok:
         from dfe_lib.runner import compare
 
-        print(f"reference: {len(compare.save(summary.folder, REFERENCE / profile))} notebooks")
+        say(f"reference: {len(compare.save(summary.folder, REFERENCE / profile))} notebooks")
     counts = f"{len(summary.ran)} ran, {len(summary.skipped)} up to date"
     if not summary.ok:
         counts += f", {len(summary.failed)} failed, {len(summary.blocked)} not run"
-    print(counts)
-    print(
+    say(counts)
+    say(
         f"results: {short(summary.folder)} (report: {short(summary.folder / 'index.html')})",
         flush=True,
     )
@@ -88,8 +88,8 @@ def diff(
     from dfe_lib.report import changes, difference
 
     found = changes.between(run_a, run_b)
-    print(changes.summary(found))
-    print(f"side by side: {short(difference.write(found, out or run_b / 'diff.html'))}", flush=True)
+    say(changes.summary(found))
+    say(f"side by side: {short(difference.write(found, out or run_b / 'diff.html'))}")
     if not found.same:
         raise typer.Exit(1)
 
@@ -131,10 +131,10 @@ def scrub(
     done = copy(results, out)
     if key is not None:
         write_key(done.key, key)
-    print("left out: " + (", ".join(f"{n} {what}" for what, n in done.removed.items()) or "nothing"))
-    print("kept: " + ", ".join(f"{n} .{kind}" for kind, n in done.kept.items()))
-    print(
+    say("left out: " + (", ".join(f"{n} {what}" for what, n in done.removed.items()) or "nothing"))
+    say("kept: " + ", ".join(f"{n} .{kind}" for kind, n in done.kept.items()))
+    say(
         f"{len(done.key)} names have pseudonyms"
         + (f", the key is {short(key)}" if key else ", no key is kept")
     )
-    print(f"for others: {short(done.folder)}", flush=True)
+    say(f"for others: {short(done.folder)}")

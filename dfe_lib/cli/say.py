@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dfe_lib.errors import DFEError, InputError
+from dfe_lib.errors import DFEError, InputError, printable
 
 Out = Annotated[
     Path, typer.Option("--out", help="One input: a .parquet file. Several: a folder, one file per recording.")
@@ -29,14 +29,19 @@ def targets_of(inputs: list[Path], out: Path, suffix: str = ".parquet") -> list[
     return [path.with_suffix(suffix) for path in one_table_each(inputs, out)]
 
 
+def say(text: object, *, error: bool = False) -> None:
+    """One or more lines for the reader; names in them cannot command the terminal."""
+    print(printable(str(text)), file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def finish_batch(failures: list[DFEError], total: int) -> None:
     if failures:
-        print(f"dfe: {len(failures)} of {total} recordings failed; the others were written", file=sys.stderr)
+        say(f"dfe: {len(failures)} of {total} recordings failed; the others were written", error=True)
         raise typer.Exit(2)
 
 
 def complain(error: BaseException) -> None:
-    print(f"dfe: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    say(f"dfe: {' '.join(str(error).split())}", error=True)
 
 
 def short(path: Path) -> str:
