@@ -125,13 +125,14 @@ def frames(
         stream.thread_type = "AUTO" if threads else "NONE"
         step = nominal_step(stream)
         last, index = -step, -1
-        if from_s > 0:
-            with suppress(av.FFmpegError):  # what cannot be sought, like a GIF, is decoded from its beginning
-                opened.seek(int(from_s / stream.time_base), stream=stream)
-        try:
+        with suppress(av.FFmpegError):  # what cannot be sought, like a GIF, is decoded from its beginning
             if since is not None:
                 opened.seek(since.keyframe, stream=stream)
-                last, index = -math.inf, since.index - 1
+            elif from_s > 0:
+                opened.seek(int(from_s / stream.time_base), stream=stream)
+        if since is not None:
+            last, index = -math.inf, since.index - 1
+        try:
             for frame in opened.decode(stream):
                 if since is not None and (frame.pts is None or frame.pts < since.first):
                     continue
