@@ -15,6 +15,7 @@ from dfe_lib.bench.codings import codings
 from dfe_lib.bench.datasets import datasets
 from dfe_lib.bench.explorer import explorer
 from dfe_lib.bench.extraction import extraction
+from dfe_lib.bench.faults import faults
 from dfe_lib.bench.prediction import null, planted, prediction
 from dfe_lib.bench.quality import quality
 from dfe_lib.bench.readers import readers
@@ -41,6 +42,9 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "planted_mixed": partial(planted, "mixed"),
     "planted_facs": partial(planted, "facs"),
     "planted_beyond": partial(planted, "beyond"),
+    "faults_training": partial(faults, "training"),
+    "faults_reproduce": partial(faults, "reproduce"),
+    "faults_extraction": partial(faults, "extraction"),
 }
 
 
