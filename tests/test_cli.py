@@ -136,7 +136,7 @@ def test_one_bad_recording_leaves_the_others_untouched(dfe, tmp_path, mirror):
     code, said, err = dfe("extract", bad, good, "--out", out)
     assert code == 2
     assert re.search(r"bad\.mp4", err) and "1 of 2 recordings failed" in err
-    assert [p.name for p in out.iterdir()] == ["single_face.parquet"]
+    assert [p.name for p in out.glob("*.parquet")] == ["single_face.parquet"]
     assert "1 frames, 1 with a face" in said
     assert frames.read(out / "single_face.parquet", needs=["psi_", "landmarks"])["detected"].all()
 
@@ -166,7 +166,7 @@ def test_encode_refuses_a_table_without_psi_and_goes_on(dfe, table, tmp_path):
     out = tmp_path / "out"
     code, _, err = dfe("encode", poor, table, "--out", out)
     assert code == 2 and "dfe extract" in err and "1 of 2" in err
-    assert [p.name for p in out.iterdir()] == ["a.parquet"]
+    assert [p.name for p in out.glob("*.parquet")] == ["a.parquet"] and (out / "quarantine" / "b.json").is_file()
     assert dfe("encode", table, "--out", tmp_path / "x.parquet", "--method", "fast")[0] == 2
 
 

@@ -9,6 +9,7 @@ from dfe_lib.batch.calls import Call, Split, alive
 from dfe_lib.batch.run import Job, Made, complete
 
 SILENT_S = 120.0  # between two signs of life lie 64 frames, or one look through all of a recording's packets
+JOINED_S = 3600.0  # the second pass gives none; it takes a minute for ten hours of video
 
 
 def extraction(job: Job, place: Path, options: dict) -> Call:
@@ -29,12 +30,13 @@ def encoding(job: Job, place: Path, tokenizer: Path | None, method: str) -> Call
 
 
 def _extract(source: Path, target: Path, place: Path, options: dict) -> Made | Split:
-    from dfe_lib.face.segments import extract_to, plan
+    from dfe_lib.face.extract import extract_to
+    from dfe_lib.face.segments import plan
 
     segments = plan(source)
     if len(segments) == 1:
-        tools = {"landmarker": _landmarker(), "regressor": _regressor()}
-        done = extract_to(source, place / target.name, **tools, overlap=False, tick=alive, **options)
+        tools = (_landmarker(), _regressor())
+        done = extract_to(source, place / target.name, *tools, overlap=False, tick=alive, **options)
         return complete(done.table, target, done.n_frames, done.n_detected)
     files = [place / f"{i:05d}.segment" for i in range(len(segments))]
     parts = [
@@ -47,23 +49,20 @@ def _extract(source: Path, target: Path, place: Path, options: dict) -> Made | S
         for i, (segment, file) in enumerate(zip(segments, files, strict=True))
     ]
     whole = (source, files, target, place, options)
-    return Split(tuple(parts), Call(f"{target.stem} joined", _join, whole, silent_s=SILENT_S))
+    return Split(tuple(parts), Call(f"{target.stem} joined", _join, whole, silent_s=JOINED_S))
 
 
 def _detect(source: Path, segment, file: Path, mirrored: bool) -> None:
     """First pass of one segment; one that an earlier run has made is kept."""
     from dfe_lib.face.segments import detect_to
 
-    if not file.exists():
-        tools = {"landmarker": _landmarker(), "regressor": _regressor()}
-        detect_to(source, segment, file, mirrored=mirrored, overlap=False, tick=alive, **tools)
+    detect_to(source, segment, file, _landmarker(), _regressor(), mirrored, overlap=False, tick=alive)
 
 
 def _join(source: Path, files: list[Path], target: Path, place: Path, options: dict) -> Made:
     from dfe_lib.face.segments import join
 
-    tools = {"landmarker": _landmarker(), "regressor": _regressor()}
-    done = join(source, files, place / target.name, overlap=False, tick=alive, **tools, **options)
+    done = join(source, files, place / target.name, _regressor(), overlap=False, tick=alive, **options)
     return complete(done.table, target, done.n_frames, done.n_detected)
 
 

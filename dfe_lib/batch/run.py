@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +56,20 @@ class Outcome:
     error: DFEError | None = None
 
 
+@dataclass(frozen=True)
+class _Todo:
+    job: Job
+    mark: str  # fingerprint
+    size: int  # bytes of the source
+
+    def place(self, scratch: Path) -> Path:
+        return scratch / f"{self.job.recording}-{self.mark[:8]}"
+
+
 def run(
     jobs: Sequence[Job],
     folder: Path,
-    pool: Workers,
+    start: Callable[[int], AbstractContextManager[Workers]],
     call_of: Callable[[Job, Path], Call],
     depends: dict,
     what: str,
@@ -69,6 +79,7 @@ def run(
     Parameters
     ----------
     folder : where the tables go; journal and quarantine are kept there.
+    start : gives workers, told how many recordings there are for them; not called if there is none.
     call_of : the call that makes a job's table, given a folder of its own for what is not complete. It returns
         :class:`Made`, or a :class:`~dfe_lib.batch.calls.Split` that ends so.
     depends : what else a table depends on: options, versions, weights; plain JSON values.
@@ -83,8 +94,7 @@ def run(
     with alone(folder, what):
         journal, scratch = Journal(folder), folder / UNFINISHED
         _sweep(scratch)
-        prints: dict[str, str] = {}
-        todo, size_of = [], {}
+        todo: list[_Todo] = []
         for job in jobs:
             try:
                 stat = job.source.stat()
@@ -92,9 +102,9 @@ def run(
                 missing = InputError(f"{job.source} is not there or cannot be read ({error.strerror})")
                 yield Outcome(job, GIVEN_UP, error=missing)
                 continue
-            prints[job.recording] = fingerprint(job.source.name, stat.st_size, stat.st_mtime_ns, depends)
-            entry = journal.finished(job.recording, prints[job.recording], job.target)
-            why = journal.given_up(job.recording, prints[job.recording])
+            mark = fingerprint(job.source.name, stat.st_size, stat.st_mtime_ns, depends)
+            entry = journal.finished(job.recording, mark, job.target)
+            why = journal.given_up(job.recording, mark)
             if entry is not None:
                 yield Outcome(job, THERE, entry)
             elif why is not None:
@@ -103,30 +113,33 @@ def run(
                 )
                 yield Outcome(job, GIVEN_UP, error=InputError(again))
             else:
-                todo.append(job)
-                size_of[job.recording] = stat.st_size
-        places = {job.recording: scratch / f"{job.recording}-{prints[job.recording][:8]}" for job in todo}
-        by_key = {job.recording: job for job in todo}
-        calls = (_prepared(call_of, job, places[job.recording]) for job in todo)
-        with progress_bar(total=sum(size_of.values()), unit="B", unit_scale=True) as bar:
-            done = frames = 0
-            bar.set_description(f"0 of {len(todo)} recordings")
-            for ended in pool.each(calls):
-                job = by_key[ended.call.key]
-                bar.update(round(ended.share * size_of[job.recording]))
-                if not ended.whole:
-                    continue
-                outcome = _settle(job, ended, journal, prints[job.recording])
-                shutil.rmtree(places[job.recording], ignore_errors=True)
-                done += 1
-                if outcome.entry is not None:
-                    frames += outcome.entry.frames
-                bar.set_description(f"{done} of {len(todo)} recordings")
-                if elapsed := bar.format_dict["elapsed"]:
-                    bar.set_postfix_str(f"{frames / elapsed:.0f} frames/s")
-                yield outcome
+                todo.append(_Todo(job, mark, stat.st_size))
+        if todo:
+            with start(len(todo)) as pool:
+                yield from _make(todo, pool, call_of, journal, scratch)
         with suppress(OSError):  # unfinished recordings of another list may be in it
             scratch.rmdir()
+
+
+def _make(
+    todo: list[_Todo], pool: Workers, call_of: Callable[[Job, Path], Call], journal: Journal, scratch: Path
+) -> Iterator[Outcome]:
+    by_name, done, frames = {each.job.recording: each for each in todo}, 0, 0
+    with progress_bar(total=sum(each.size for each in todo), unit="B", unit_scale=True) as bar:
+        bar.set_description(f"0 of {len(todo)} recordings")
+        for ended in pool.each(_prepared(call_of, each.job, each.place(scratch)) for each in todo):
+            this = by_name[ended.call.key]
+            bar.update(round(ended.share * this.size))
+            if not ended.whole:
+                continue
+            outcome = _settle(this.job, ended, journal, this.mark)
+            shutil.rmtree(this.place(scratch), ignore_errors=True)
+            done += 1
+            frames += outcome.entry.frames if outcome.entry is not None else 0
+            bar.set_description(f"{done} of {len(todo)} recordings")
+            if elapsed := bar.format_dict["elapsed"]:
+                bar.set_postfix_str(f"{frames / elapsed:.0f} frames/s")
+            yield outcome
 
 
 def remove(folder: Path) -> None:

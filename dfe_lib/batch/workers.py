@@ -144,13 +144,18 @@ class Workers:
 
         try:
             return future.result()
-        except (KilledWorker, CancelledError):  # also where the worker died with the result still in its hands
+        except (
+            KilledWorker,
+            CancelledError,
+        ):  # also where the worker died with the result still in its hands
             hung = "" if call.silent_s is None else f", or got no further for {call.silent_s:g} s"
             what = f"the worker process died over {call.key}: it crashed, was killed, ran out of memory{hung}"
             return Said(None, WorkerDied(what), "", 0.0)
         except DFEError as error:  # of unpacking the call
             return Said(None, error, "", 0.0)
-        except Exception as error:  # Dask's own, e.g. a node that lacks the library: as a value, like all others
+        except (
+            Exception
+        ) as error:  # Dask's own, e.g. a node that lacks the library: as a value, like all others
             return Said(None, RunError(f"{call.key}: {type(error).__name__}: {error}"), "", 0.0)
 
 

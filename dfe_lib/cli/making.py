@@ -32,21 +32,11 @@ def train(
 
     torchrun shares the work among processes: torchrun --nproc-per-node 2 -m dfe_lib.cli train FRAMES... --out DIR
     """
-    import yaml
-
     from dfe_lib.face.morphable import load_morphable
+    from dfe_lib.tokens.settings import read_settings
     from dfe_lib.tokens.training import train_from_tables
 
-    given = {}
-    if config is not None:
-        try:
-            given = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(
-                f"the settings {config} cannot be read ({' '.join(str(error).split())})"
-            ) from error
-        if not isinstance(given, dict):
-            raise ConfigError(f"the settings {config} must be a mapping of names to values")
+    given = {} if config is None else read_settings(config)
     if seed is not None:
         given["seed"] = seed
     whose = None

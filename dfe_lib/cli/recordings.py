@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dfe_lib.cli.batch import SchedulerOption, WorkersOption, many
 from dfe_lib.cli.say import Out, complain, finish_batch, targets_of
 from dfe_lib.errors import ConfigError, DFEError, InputError, choices
 
@@ -15,7 +15,12 @@ MANY = 1000  # token tables from which workers count sooner than they take to st
 
 
 def extract(
-    clips: Annotated[list[Path], typer.Argument(help="Videos or photographs.", show_default=False)],
+    clips: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Videos or photographs, or one .csv or .txt that lists them.", show_default=False
+        ),
+    ],
     out: Out,
     neutral: Annotated[
         str,
@@ -35,23 +40,28 @@ def extract(
         str | None,
         typer.Option(help="kalman or one-euro: smooth the coefficients; as measured by default."),
     ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
 ) -> None:
-    """Video to frame tables: landmarks, head pose and expression coefficients of every frame."""
-    targets = targets_of(clips, out)
-    from dfe_lib.face.extract import extract_many, extract_to
+    """Video to frame tables: landmarks, head pose and expression coefficients of every frame.
 
-    options = {"neutral": neutral, "mirrored": mirrored, "smooth": smooth, "progress": sys.stderr.isatty()}
-    if len(clips) == 1:
-        _say_extracted(extract_to(clips[0], targets[0], **options))
-        return
-    failures = []
-    for outcome in extract_many(clips, out, **options):
-        if outcome.error is not None:
-            failures.append(outcome.error)
-            complain(outcome.error)
-            continue
-        _say_extracted(outcome)
-    finish_batch(failures, len(clips))
+    What is done stays: the same command goes on where an earlier one was broken off. What cannot be used is tried
+    three times and then set aside in OUT/quarantine.
+    """
+    from dfe_lib import __version__
+    from dfe_lib.batch.recordings import extraction
+    from dfe_lib.face.second_pass import Telling
+    from dfe_lib.paths import ASSETS
+    from dfe_lib.provenance import digest
+
+    options = {"neutral": neutral, "mirrored": mirrored, "smooth": smooth}
+    Telling(**options)  # refuses what is unknown before any worker starts
+    weights = digest([ASSETS / "expression-regressor", ASSETS / "picture-regressor"])
+    depends = {**options, "version": __version__, "weights": weights}
+    many(
+        clips, out, workers, scheduler, lambda job, place: extraction(job, place, options), depends,
+        "dfe extract", "{frames} frames, {measured} with a face",
+    )  # fmt: skip
 
 
 def import_(
@@ -111,48 +121,49 @@ def import_(
 
 def encode(
     tables: Annotated[
-        list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables with psi_ columns.")
+        list[Path],
+        typer.Argument(
+            metavar="FRAMES...", help="Frame tables with psi_ columns, or one .csv or .txt that lists them."
+        ),
     ],
     out: Out,
     tokenizer: Annotated[
         Path | None, typer.Option(help="Folder of a tokenizer; the shipped one by default.")
     ] = None,
     method: Annotated[str, typer.Option(help="encoder, greedy or beam.")] = "beam",
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
 ) -> None:
-    """Frame tables to tokens: adds one token column per stage; -1 where no face was found."""
-    targets = targets_of(tables, out)
-    import numpy as np
+    """Frame tables to tokens: adds one token column per stage; -1 where no face was found.
 
-    from dfe_lib import frames
-    from dfe_lib.space import space_of
-    from dfe_lib.tokens import Tokenizer
+    What is done stays: the same command goes on where an earlier one was broken off.
+    """
+    from dfe_lib import __version__, artefacts
+    from dfe_lib.batch.inputs import LISTS
+    from dfe_lib.batch.recordings import encoding
+    from dfe_lib.paths import ASSETS
+    from dfe_lib.provenance import digest
+    from dfe_lib.tokens import storage
+    from dfe_lib.tokens.tables import encode_table
 
-    coding, failures = None, []
-    for path, target in zip(tables, targets, strict=True):
-        try:
-            table = frames.read(path, needs=["psi_"])
-            space = space_of(table.attrs, str(path))
-            if coding is None or coding.space.name != space.name:
-                coding = Tokenizer.load(tokenizer, space)
-            psi = frames.psi(table, coding.space.names)
-            seen = np.isfinite(psi).all(axis=1)
-            codes = np.full((len(table), len(coding.gains)), -1, np.int16)
-            if seen.any():
-                codes[seen] = coding.encode(psi[seen], method=method)
-            written = frames.write(frames.with_tokens(table, codes), target)
-        except DFEError as error:
-            if len(tables) == 1:
-                raise
-            failures.append(error)
-            complain(error)
-            continue
-        print(f"{written}: {int(seen.sum())} of {len(table)} frames encoded, {codes.shape[1]} tokens a frame")
-    finish_batch(failures, len(tables))
+    if len(tables) == 1 and tables[0].suffix not in LISTS and workers is None and scheduler is None:
+        (target,) = targets_of(tables, out)
+        done = encode_table(tables[0], target, tokenizer, method)
+        print(f"{done.table}: {done.encoded} of {done.frames} frames encoded, {done.stages} tokens a frame")
+        return
+    artefacts.load(tokenizer or "tokenizer", storage.KIND)  # not the fault of any recording
+    weights = digest([tokenizer or ASSETS / "tokenizer"])
+    depends = {"method": method, "version": __version__, "weights": weights}
+    many(
+        tables, out, workers, scheduler, lambda job, place: encoding(job, place, tokenizer, method), depends,
+        "dfe encode", "{measured} of {frames} frames encoded",
+    )  # fmt: skip
 
 
 def export(
     tables: Annotated[
-        list[Path], typer.Argument(metavar="FRAMES...", help="Frame tables; with --bags also folders of them.")
+        list[Path],
+        typer.Argument(metavar="FRAMES...", help="Frame tables; with --bags also folders of them."),
     ],
     format: Annotated[str, typer.Option(help="openface, pyfeat, csv or parquet.", show_default=False)],
     out: Annotated[
@@ -209,9 +220,3 @@ def export(
             continue
         print(f"{done.table}: {done.rows} frames; columns in {done.sidecar.name}")
     finish_batch(failures, len(tables))
-
-
-def _say_extracted(done) -> None:
-    print(
-        f"{done.table}: {done.n_frames} frames, {done.n_detected} with a face, {done.frames_per_second:.1f} frames/s"
-    )

@@ -9,7 +9,7 @@ segments, here one after the other; :mod:`dfe_lib.face.segments` has them for a 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -90,6 +90,7 @@ def extract_to(
     max_frames: int | None = None,
     progress: bool = False,
     overlap: bool = True,
+    tick: Callable[[int], object] | None = None,
     **options,
 ) -> Extraction:
     """The table of :func:`extract`, written to ``target`` part by part: for recordings of any length.
@@ -97,6 +98,7 @@ def extract_to(
     Parameters
     ----------
     target : a .parquet file; complete under its name, or not there at all.
+    tick : called now and then with the number of frames that were done since.
     options : as in :func:`extract`; and ``about``, a dictionary that is added to the table's ``attrs``.
 
     Raises
@@ -106,7 +108,7 @@ def extract_to(
     started = time.perf_counter()
     path, target, telling = Path(path), Path(target), Telling(**options)
     probe(path)  # before a folder is made for it
-    parts = _tables(path, target.parent, telling, landmarker, regressor, max_frames, progress, overlap)
+    parts = _tables(path, target.parent, telling, landmarker, regressor, max_frames, progress, overlap, tick)
     frames.write_parts(parts, target)
     return Extraction.of(path, target, time.perf_counter() - started)
 
@@ -151,6 +153,7 @@ def _tables(
     max_frames: int | None,
     progress: bool,
     overlap: bool,
+    tick: Callable[[int], object] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The table in parts, the rows of the first pass meanwhile in a file without a name in ``folder``."""
     segments = plan(path, max_frames)
@@ -160,7 +163,13 @@ def _tables(
         with progress_bar(
             total=segments[-1].stop or None, desc=path.name, unit="frame", show=progress, leave=False
         ) as bar:
-            how = (landmarker, regressor, telling.mirrored, overlap, bar.update)
+
+            def seen_some(n: int) -> None:
+                bar.update(n)
+                if tick is not None:
+                    tick(n)
+
+            how = (landmarker, regressor, telling.mirrored, overlap, seen_some)
             seen = [detect(path, segment, kept, *how) for segment in segments]
             if not fit_together(seen):
                 kept.seek(0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -109,6 +109,7 @@ def detect_to(
     regressor: PictureRegressor | None = None,
     mirrored: bool = False,
     overlap: bool = True,
+    tick: Callable[[int], object] | None = None,
 ) -> Path:
     """The first pass over one segment, in a file for :func:`join`: complete under its name, or not there at all.
 
@@ -118,7 +119,7 @@ def detect_to(
     Parameters
     ----------
     landmarker, regressor : to share one across calls; by default fresh and shipped ones.
-    mirrored, overlap : as in :func:`dfe_lib.face.extract_to`.
+    mirrored, overlap, tick : as in :func:`dfe_lib.face.extract_to`.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def detect_to(
                 target,
                 segment,
                 of,
-                lambda file: detect(path, segment, file, landmarker, regressor, mirrored, overlap),
+                lambda file: detect(path, segment, file, landmarker, regressor, mirrored, overlap, tick),
             )
     return target
 
@@ -147,6 +148,7 @@ def join(
     target: str | Path,
     regressor: PictureRegressor | None = None,
     overlap: bool = True,
+    tick: Callable[[int], object] | None = None,
     **options,
 ) -> Extraction:
     """The second pass over all segments of a recording: the table that :func:`dfe_lib.face.extract_to` writes.
@@ -154,6 +156,7 @@ def join(
     Parameters
     ----------
     parts : the file of each segment of :func:`plan`, in their order; they are left as they are.
+    overlap, tick : as in :func:`dfe_lib.face.extract_to`, should a cut not hold and all be decoded anew.
     target : a .parquet file; complete under its name, or not there at all.
     options : ``recording``, ``neutral``, ``mirrored``, ``smooth``, ``about``, as in ``extract_to``.
 
@@ -176,7 +179,7 @@ def join(
         if not fit_together([part.seen for part in found]):
             uncut = whole([part.segment for part in found])
             with Landmarker() as landmarker:
-                anew = detect(path, uncut, kept, landmarker, regressor, telling.mirrored, overlap)
+                anew = detect(path, uncut, kept, landmarker, regressor, telling.mirrored, overlap, tick)
 
         def files() -> Iterable[tuple[BinaryIO, int]]:
             return rows_of(found) if anew is None else [(kept, anew.rows)]
