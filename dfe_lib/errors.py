@@ -61,7 +61,7 @@ def _shown(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that names nothing but itself on a terminal: what is not printable is shown as an escape.
+    r"""Text that names nothing but itself on a terminal: what is not printable is shown as an escape.
 
     File names may hold commands for a terminal (to fill its clipboard, say), marks that turn the order of letters, and
     bytes that no encoding can write.

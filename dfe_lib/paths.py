@@ -17,6 +17,20 @@ FIGURES = REPOSITORY / "figures"
 REFERENCE = REPOSITORY / "results" / "reference"
 
 
+def is_below(path: str) -> bool:
+    r"""Whether a text is a plain relative path: below any folder that it is joined to, on every system.
+
+    An empty part is an absolute path or a doubled slash; a backslash or colon could lead elsewhere; what does not print
+    could dress one name up as another.
+
+    >>> [is_below(p) for p in ("a/b.txt", "../a", "/a", "a//b", "c:a", "a\\b", "a\x1b")]
+    [True, False, False, False, False, False, False]
+    """
+    return path.isprintable() and not any(
+        p in ("", ".", "..") or set(p) & {"\\", ":"} for p in path.split("/")
+    )
+
+
 def data_dir() -> Path:
     """Cache for external files: ``DFE_DATA_DIR``, else the platform's cache folder."""
     given = os.environ.get("DFE_DATA_DIR")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from dfe_lib.cli.say import complain, finish_batch
+from dfe_lib.cli.say import complain, finish_batch, say
 from dfe_lib.errors import ConfigError
 
 WorkersOption = Annotated[
@@ -70,7 +70,7 @@ def many(
         ) as pool:
             n = pool.n
             if sys.stderr.isatty() and not single:
-                print(f"{n} workers; watch them at {pool.dashboard}", file=sys.stderr)
+                say(f"{n} workers; watch them at {pool.dashboard}", error=True)
             yield pool
 
     for outcome in run(jobs, folder, open_pool, call_of, depends, what):
@@ -82,7 +82,7 @@ def many(
         elif outcome.state == MADE:
             frames += outcome.entry.frames
             found = measured.format(frames=outcome.entry.frames, measured=outcome.entry.measured)
-            print(f"{outcome.job.target}: {found}", flush=True)
+            say(f"{outcome.job.target}: {found}")
     taken = time.monotonic() - started
     if single:
         remove(folder)
@@ -95,5 +95,5 @@ def many(
         else ""
     )
     there = f"; {states[THERE]} were there already" if states[THERE] else ""
-    print(f"{states[MADE]} of {len(jobs)} recordings made{speed}{there}")
+    say(f"{states[MADE]} of {len(jobs)} recordings made{speed}{there}")
     finish_batch(failures, len(jobs))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dfe_lib.cli.batch import SchedulerOption, WorkersOption, many
-from dfe_lib.cli.say import Out, complain, finish_batch, targets_of
+from dfe_lib.cli.say import Out, complain, finish_batch, say, targets_of
 from dfe_lib.errors import ConfigError, DFEError, InputError, choices
 
 MANY = 1000  # token tables from which workers count sooner than they take to start
@@ -112,7 +112,7 @@ def import_(
             complain(error)
             continue
         counted = ", time_s counts frames" if table.attrs.get("fps", 0) is None else ""
-        print(
+        say(
             f"{written}: {len(table)} frames, {int(table['detected'].sum())} with a face, "
             f"space {table.attrs['space']}{counted}"
         )
@@ -149,7 +149,7 @@ def encode(
     if len(tables) == 1 and tables[0].suffix not in LISTS and workers is None and scheduler is None:
         (target,) = targets_of(tables, out)
         done = encode_table(tables[0], target, tokenizer, method)
-        print(f"{done.table}: {done.encoded} of {done.frames} frames encoded, {done.stages} tokens a frame")
+        say(f"{done.table}: {done.encoded} of {done.frames} frames encoded, {done.stages} tokens a frame")
         return
     artefacts.load(tokenizer or "tokenizer", storage.KIND)  # not the fault of any recording
     weights = digest([tokenizer or ASSETS / "tokenizer"])
@@ -206,7 +206,7 @@ def export(
 
             with workers() as pool:
                 done = export_bags(tables, out, len(coding.templates), format, pool)
-        print(f"{done.table}: {done.rows} recordings; columns in {done.sidecar.name}")
+        say(f"{done.table}: {done.rows} recordings; columns in {done.sidecar.name}")
         return
     targets, failures = targets_of(tables, out, exports.FORMATS[format]), []
     for path, target in zip(tables, targets, strict=True):
@@ -218,5 +218,5 @@ def export(
             failures.append(error)
             complain(error)
             continue
-        print(f"{done.table}: {done.rows} frames; columns in {done.sidecar.name}")
+        say(f"{done.table}: {done.rows} frames; columns in {done.sidecar.name}")
     finish_batch(failures, len(tables))

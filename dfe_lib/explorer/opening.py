@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path
 
 import nbformat
 
 from dfe_lib import frames
-from dfe_lib.errors import InputError
+from dfe_lib.errors import InputError, printable
 from dfe_lib.paths import NOTEBOOKS, data_dir, results_dir
 
 NOTEBOOK = NOTEBOOKS / "08_token_explorer.ipynb"
@@ -84,14 +85,28 @@ def prepare(parameters: dict[str, str], folder: str | Path | None = None) -> Pat
 
     if not NOTEBOOK.is_file():
         raise InputError(f"{NOTEBOOK} is not there; run from a checkout of the project")
-    folder = results_dir("explore") / parameters["recording"] if folder is None else Path(folder)
+    name = _file_name(parameters["recording"])
+    folder = results_dir("explore") / name if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     given = {"profile": "explore", "results_dir": "results", **parameters}
     content = parameterize_notebook(load_notebook_node(str(NOTEBOOK)), given)
     content.metadata.pop("papermill", None)
-    copy = folder / f"{parameters['recording']}.ipynb"
+    copy = folder / f"{name}.ipynb"
     copy.write_text(nbformat.writes(content) + "\n", encoding="utf-8")
     return copy
+
+
+def _file_name(recording: str) -> str:
+    """A file's name for a recording whose own may be anything: a path, an option, a command to the terminal.
+
+    >>> _file_name("clip-1.a"), _file_name("../../--config=x")
+    ('clip-1.a', 'config_x-fa4370cb')
+    """
+    name = re.sub(r"[^\w.-]+", "_", recording[:80]).strip("._-")
+    if name and name == recording:
+        return name
+    digest = hashlib.sha256(recording.encode(errors="replace")).hexdigest()[:8]
+    return f"{name or 'recording'}-{digest}"
 
 
 def command(notebook: Path) -> list[str]:
@@ -114,6 +129,6 @@ def open_lab(path: str | Path | None = None, progress: bool = False) -> None:
         notebook = NOTEBOOK
     else:
         notebook = prepare(parameters_of(path, progress))
-        print(f"notebook: {notebook}", flush=True)
+        print(printable(f"notebook: {notebook}"), flush=True)
     os.chdir(notebook.parent)
     os.execv(sys.executable, command(notebook))

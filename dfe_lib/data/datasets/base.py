@@ -22,6 +22,7 @@ from dfe_lib.data.integrity import unavailable
 from dfe_lib.data.manifest import folder
 from dfe_lib.data.registry import Entry, load_manifest
 from dfe_lib.errors import AssetError, DFEError, InputError, choices
+from dfe_lib.paths import is_below
 
 __all__ = ["FEEDS", "TASKS", "TRAITS", "VIDEOS", "Dataset", "Layout"]
 
@@ -71,6 +72,11 @@ class Dataset:
         self.skipped: dict[str, str] = {}
         tree = Tree.read(self.root)
         self.listed = indexed(self.name, tree, _code(type(self)), self._build)
+        for name in self.listed["recording"]:
+            if not is_below(name):
+                raise InputError(
+                    f"{self.name}: {name!r:.80} in {self.root} cannot be a recording: no file can bear the name"
+                )
         self._at = {name: i for i, name in enumerate(self.listed["recording"])}
         self._open()
 
