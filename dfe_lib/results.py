@@ -28,7 +28,7 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from dfe_lib.display import Shown
-from dfe_lib.errors import ConfigError, InputError, choices
+from dfe_lib.errors import ConfigError, InputError, cannot_write, choices
 from dfe_lib.provenance import collect
 from dfe_lib.staging import staged_file
 
@@ -116,14 +116,18 @@ class Record(Shown):
         Raises
         ------
         ConfigError : when the notebook's name or the seed has the wrong form.
+        OutputError : the folder cannot be made or written to.
         """
         if not re.fullmatch(SCHEMA["properties"]["notebook"]["pattern"], notebook):
             raise ConfigError(f"a notebook is named like 03_codebook_coverage, but got '{notebook}'")
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise ConfigError(f"the seed is a whole number, but got {seed!r}")
         folder = Path(results_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "metrics.json").unlink(missing_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "metrics.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         return cls(notebook, folder, profile, seed)
 
     def data(self, source: str, what: str) -> None:

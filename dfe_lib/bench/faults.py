@@ -120,7 +120,7 @@ def _write_notebook(path: Path, inputs: list[str], outputs: list[str], body: str
 
 
 def extraction(folder: Path) -> Job:
-    """``dfe extract`` of eight clips by two workers, which are killed too; the command itself is client and scheduler."""
+    """``dfe extract`` of eight clips by two workers, which are killed too; Dask runs in the command itself."""
     from dfe_lib.data import manifest
 
     clips = []

@@ -12,9 +12,10 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
-from dfe_lib import results
+from dfe_lib import provenance, results
 from dfe_lib.report import collect
 
+INDEX = "index.html"
 MARKS = {"yes": "✓", "no": "✗", "part": "◐", "open": "○"}  # beside the words, so that colour is not all
 
 
@@ -46,9 +47,22 @@ def write(folder: Path) -> Path:
         total=sum(s.seconds or 0 for s in shown),
         longest=max((s.seconds or 0 for s in shown), default=0) or 1,
     )
-    index = folder / "index.html"
-    results.write_atomically(index, text.encode())
+    index = folder / INDEX
+    results.write_atomically(index, text.encode() + _mark(folder))
     return index
+
+
+def is_of(folder: Path) -> bool:
+    """Whether the page in ``folder`` was made of the results that lie there now, and with all that belongs to it."""
+    index = folder / INDEX
+    return index.is_file() and index.read_bytes().endswith(_mark(folder))
+
+
+def _mark(folder: Path) -> bytes:
+    made_of = [
+        p for name in ("metrics.json", "run.json") for p in sorted(folder.glob(f"[0-9][0-9]_*/{name}"))
+    ]
+    return f"<!-- of {provenance.digest(made_of)} -->\n".encode()
 
 
 def render(template: str, **values) -> str:

@@ -201,12 +201,14 @@ def publish(profile: str, summary: Summary) -> None:
     from dfe_lib.report import page
     from dfe_lib.runner.published import publish_figures
 
-    with alone(summary.folder, "the report of dfe reproduce"):
-        if summary.ran or not (summary.folder / "index.html").is_file():
-            page.write(summary.folder)
-    usual = summary.folder.resolve().is_relative_to(REPOSITORY / "results")
-    if profile == "demo" and usual and summary.ok and summary.ran:
-        publish_figures(summary.folder, FIGURES, "make reproduce")
+    folder = summary.folder
+    usual = folder.resolve().is_relative_to(REPOSITORY / "results")
+    with alone(folder, "the report of dfe reproduce"):
+        if page.is_of(folder):  # by an earlier run; one that was killed before this has left an older page, or none
+            return
+        if profile == "demo" and usual and summary.ok:
+            publish_figures(folder, FIGURES, "make reproduce")
+        page.write(folder)
 
 
 def values_of(settings: Profile, known: dict[str, Notebook]) -> dict[str, dict[str, Any]]:

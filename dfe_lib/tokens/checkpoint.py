@@ -55,7 +55,10 @@ def restore(folder: Path, run: Run, data: str) -> Place:
     ------
     InputError : a checkpoint of other data or settings, or one that cannot be read.
     """
-    saved = artefacts.load(folder, KIND)
+    try:
+        saved = artefacts.load(folder, KIND)
+    except InputError as error:
+        raise InputError(f"{error}; delete {folder.parent} to begin anew") from error
     ours, theirs = asdict(run.config), saved.card.get("config", {})
     differing = [k for k in ours if ours[k] != theirs.get(k)]
     if differing or saved.card.get("data") != data:
