@@ -17,6 +17,7 @@ from dfe_lib.bench.explorer import explorer
 from dfe_lib.bench.extraction import extraction
 from dfe_lib.bench.faults import faults
 from dfe_lib.bench.prediction import null, planted, prediction
+from dfe_lib.bench.privacy import privacy
 from dfe_lib.bench.quality import quality
 from dfe_lib.bench.readers import readers
 from dfe_lib.bench.report import markdown
@@ -37,6 +38,7 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "readers": readers,
     "explorer": explorer,
     "datasets": datasets,
+    "privacy": privacy,
     "prediction": prediction,
     "prediction_null": null,
     "planted_mixed": partial(planted, "mixed"),

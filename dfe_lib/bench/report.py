@@ -194,6 +194,16 @@ from the press of a key on the intensity slider, through kernel and back, to the
 `opens_in` all that the cell does, the gallery's 256 faces included; `state` what a saved notebook holds of all widgets
 (plotly's own code alone would be 5.0 MB); `scroll_frame` the time from one picture to the next while the raster is
 scrolled through, the median of 120 (16.7 at 60 pictures a second).""",
+    "privacy": """How well somebody is recognised from another recording by what was shared of it, against chance
+(`docs/privacy.md` says how, and what follows). `top1`: share of recordings whose person is the most alike in a
+gallery with one recording of everybody; `auc`: of telling pairs of one person from pairs of two, 0.5 is chance; `95 %`:
+intervals of both over people. `nearest` compares features as they are; `trained` has learnt on other people what tells
+them apart.
+
+`simulated`: people with strong habits of their own by design; says that the measure finds what is there, and nothing
+about people. `rendered`: forty faces that all show the same displays, one half against the other: what is left of the
+face itself. `actors`: halves of twenty real clips, so the person together with the day, the light and the sentence;
+who speaks is not stated. No real recordings of one person on two days are open to us.""",
     "readers": """Ten minutes of OpenFace's whole output (18,000 rows of 714 columns, made up) read by turns, the
 shortest of five: `pandas.read_csv` with its defaults, and this library's readers of action units, of the 68 landmarks
 and of the shape, each with all its checks, to a frame table.""",
