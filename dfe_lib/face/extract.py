@@ -23,7 +23,7 @@ from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.picture import PictureRegressor
 from dfe_lib.face.second_pass import ESTIMATED, POPULATION, Extraction, Telling, tables
 from dfe_lib.face.segments import plan, whole
-from dfe_lib.face.video import probe
+from dfe_lib.face.video import Segment
 from dfe_lib.progress import bar as progress_bar
 
 __all__ = ["ESTIMATED", "POPULATION", "Extraction", "extract", "extract_many", "extract_to"]
@@ -76,7 +76,8 @@ def extract(
     >>> table.loc[table.detected, "psi_jawOpen"].max()                # doctest: +SKIP
     """
     telling = Telling(recording, neutral, mirrored, smooth)
-    parts = list(_tables(Path(path), None, telling, landmarker, regressor, max_frames, progress, overlap))
+    segments = plan(path, max_frames)
+    parts = list(_tables(Path(path), None, segments, telling, landmarker, regressor, progress, overlap))
     table = pd.concat(parts, ignore_index=True)
     table.attrs = parts[-1].attrs
     return table
@@ -107,8 +108,8 @@ def extract_to(
     """
     started = time.perf_counter()
     path, target, telling = Path(path), Path(target), Telling(**options)
-    probe(path)  # before a folder is made for it
-    parts = _tables(path, target.parent, telling, landmarker, regressor, max_frames, progress, overlap, tick)
+    segments = plan(path, max_frames)  # before a folder is made for it
+    parts = _tables(path, target.parent, segments, telling, landmarker, regressor, progress, overlap, tick)
     frames.write_parts(parts, target)
     return Extraction.of(path, target, time.perf_counter() - started)
 
@@ -147,16 +148,15 @@ def _extract_each(paths: list[Path], targets: list[Path], options: dict) -> Iter
 def _tables(
     path: Path,
     folder: Path | None,
+    segments: Sequence[Segment],
     telling: Telling,
     landmarker: Landmarker | None,
     regressor: PictureRegressor | None,
-    max_frames: int | None,
     progress: bool,
     overlap: bool,
     tick: Callable[[int], object] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The table in parts, the rows of the first pass meanwhile in a file without a name in ``folder``."""
-    segments = plan(path, max_frames)
     regressor = regressor or PictureRegressor.load()
     given = landmarker is not None
     with nullcontext(landmarker) if given else Landmarker() as landmarker, TemporaryFile(dir=folder) as kept:

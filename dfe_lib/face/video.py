@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,6 +85,12 @@ def probe(path: str | Path) -> Clip:
     InputError : as :func:`frames`.
     """
     path = existing(path)
+    state = path.stat()
+    return _probed(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)  # an extraction asks several times, and opening takes as long as a frame or two
+def _probed(path: Path, size: int, changed: int) -> Clip:
     if is_photograph(path):
         return Clip(*photograph_size(path), 0.0, 1, True)
     with container(path) as opened:
