@@ -44,9 +44,10 @@ test: env ## run the tests, the trimmed notebooks (PROFILE=ci) among them
 check: env ## recompute PROFILE and compare with the committed reference
 	@$(BIN)/dfe reproduce --profile $(PROFILE) --check $(ARGS)
 
+# On this machine alone, whatever else is configured (ARGS can say otherwise); JupyterLab itself asks for its token.
 lab: env nbdime ## open JupyterLab on the notebooks' index
 	@JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/.jupyter:$(JUPYTER_CONFIG_PATH) $(BIN)/python -m jupyterlab \
-		--notebook-dir=notebooks --LabApp.default_url=/lab/tree/README.md $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+		--notebook-dir=notebooks --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/README.md $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 # In this clone alone; .gitattributes names the drivers, and without this they mean nothing. From .venv, so that git
 # finds them in a shell where it is not active. Undone by: git config --remove-section diff.jupyternotebook (and merge.…)

@@ -113,6 +113,7 @@ def command(notebook: Path) -> list[str]:
     """The command that opens JupyterLab on a notebook, in its folder."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # as in a container; JupyterLab wants to be told
     start = [sys.executable, "-m", "jupyterlab", notebook.name, f"--ServerApp.root_dir={notebook.parent}"]
+    start += ["--ServerApp.ip=127.0.0.1"]  # on this machine alone, whatever else is configured
     return [*start, *(["--allow-root"] if root else [])]
 
 
