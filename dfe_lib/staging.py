@@ -20,10 +20,14 @@ from dfe_lib.locks import PATIENCE_S, BusyError
 
 
 @contextmanager
-def staged_file(target: str | Path) -> Iterator[Path]:
+def staged_file(target: str | Path, patience_s: float = PATIENCE_S) -> Iterator[Path]:
     """Where to write what shall be ``target``; it takes that name when the block has ended without an error.
 
     Folders above ``target`` are made.
+
+    Parameters
+    ----------
+    patience_s : how long another process that writes this very file is waited for.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def staged_file(target: str | Path) -> Iterator[Path]:
     place = _hidden(target, "part")
     with _said_of(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _claimed(target, place):
+        with _claimed(target, place, patience_s):
             try:
                 os.truncate(place, 0)
                 with _yours():
@@ -112,10 +116,12 @@ def _hidden(target: Path, what: str) -> Path:
 
 
 @contextmanager
-def _claimed(target: Path, place: Path, folder: bool = False) -> Iterator[None]:
+def _claimed(
+    target: Path, place: Path, patience_s: float = PATIENCE_S, folder: bool = False
+) -> Iterator[None]:
     """Make a hidden file or folder, or take over one that was left, and hold the lock on it."""
     flags = os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + patience_s
     while True:
         if folder:
             place.mkdir(exist_ok=True)

@@ -19,7 +19,8 @@ from dfe_lib.data.integrity import cannot_write, check, content, make_room, refu
 from dfe_lib.data.manifest import Outcome, Plan, cached, candidates, folder, plan
 from dfe_lib.data.network import Network, size_so_far
 from dfe_lib.data.registry import Entry, File, Manifest, load_manifest
-from dfe_lib.errors import AssetError
+from dfe_lib.errors import AssetError, OutputError
+from dfe_lib.locks import BusyError, alone
 from dfe_lib.progress import bar as progress_bar
 
 
@@ -145,14 +146,19 @@ def _download(entry: Entry, file: File, network: Network, bar: tqdm) -> None:
             part = target.with_name(target.name + ".part")
             try:
                 make_room(entry, target)
-                resumed = size_so_far(part) > 0
-                network.save(url, part, file, bar)
-                reason = _accept(entry, file, url, part, target)
-                if (
-                    reason is not None and resumed
-                ):  # what lay there may be to blame: once more, from the start
+                with alone(paths.data_dir() / entry.name, f"dfe data fetch {entry.name}"):
+                    resumed = size_so_far(part) > 0
                     network.save(url, part, file, bar)
                     reason = _accept(entry, file, url, part, target)
+                    if (
+                        reason is not None and resumed
+                    ):  # what lay there may be to blame: once more, from the start
+                        network.save(url, part, file, bar)
+                        reason = _accept(entry, file, url, part, target)
+            except BusyError as error:
+                raise AssetError(str(error)) from error
+            except OutputError as error:
+                raise AssetError(cannot_write(entry, target, file.bytes, error.__cause__)) from error
             except requests.RequestException as error:
                 reason = network.failed(url, error)
             except OSError as error:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
-import tempfile
 import zlib
 from pathlib import Path
 
 from dfe_lib import paths
 from dfe_lib.data.registry import Entry, File
-from dfe_lib.errors import AssetError
+from dfe_lib.errors import AssetError, OutputError
+from dfe_lib.locks import BusyError
+from dfe_lib.staging import staged_file
 
 _LFS = b"version https://git-lfs"
 _SPARE = (
     16 << 20
 )  # bytes that a file may have more than registered and still be read to its end, for the hash
+_PATIENCE_S = 60.0  # for others that write the same file
 _HEAD = 64  # bytes looked at to recognise what a refused file is
 _Seen = tuple[str, int, int, int]  # path, time of content, time of change of anything, size
 _hashed: dict[_Seen, str] = {}  # sha256 of files that are as they were, for this process
@@ -127,19 +128,17 @@ def store(entry: Entry, data: bytes, target: Path) -> None:
     ------
     AssetError : the folder cannot be written, or is full.
     """
-    staged = None
     try:
         make_room(entry, target)
-        handle, staged = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(staged, 0o644)
-        os.replace(staged, target)
+        # Workers that start together may all find that the cache lacks it; each writes the same.
+        with staged_file(target, patience_s=_PATIENCE_S) as place:
+            place.write_bytes(data)
     except OSError as error:
         raise AssetError(cannot_write(entry, target, len(data), error)) from error
-    finally:
-        if staged is not None:
-            Path(staged).unlink(missing_ok=True)
+    except BusyError as error:
+        raise AssetError(str(error)) from error
+    except OutputError as error:
+        raise AssetError(cannot_write(entry, target, len(data), error.__cause__)) from error
 
 
 def cannot_write(entry: Entry, target: Path, size: int, error: OSError) -> str:
