@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,9 +16,10 @@ from typing import BinaryIO
 import numpy as np
 
 from dfe_lib import __version__
-from dfe_lib.errors import InputError, OutputError
+from dfe_lib.errors import InputError
 from dfe_lib.face.first_pass import Seen
 from dfe_lib.face.video import Segment, Since
+from dfe_lib.staging import staged_file
 
 _LONGEST = 4096  # bytes that a part says of itself
 
@@ -57,24 +57,13 @@ def write_part(target: Path, segment: Segment, of: dict, fill: Callable[[BinaryI
     ------
     OutputError : the place cannot be written to.
     """
-    started, staged = time.perf_counter(), None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, staged = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            seen = fill(file)
-            part = Part(target, segment, seen, time.perf_counter() - started, of)
-            about = {**asdict(part), "path": None}
-            text = json.dumps(about).encode()
-            file.write(text + len(text).to_bytes(8, "little"))
-        os.replace(staged, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); make room there, or choose another place"
-        ) from error
-    finally:
-        if staged is not None:
-            Path(staged).unlink(missing_ok=True)
+    started = time.perf_counter()
+    with staged_file(target) as place, place.open("wb") as file:
+        seen = fill(file)
+        part = Part(target, segment, seen, time.perf_counter() - started, of)
+        about = {**asdict(part), "path": None}
+        text = json.dumps(about).encode()
+        file.write(text + len(text).to_bytes(8, "little"))
     return part
 
 

@@ -27,6 +27,7 @@ from dfe_lib.face.texture import crop
 from dfe_lib.paths import data_dir
 from dfe_lib.progress import bar as progress_bar
 from dfe_lib.space import ICT53
+from dfe_lib.staging import staged_file
 
 _VERSION = 3  # of what a configuration looks like when rendered; raise it when appearance or renderer change
 _SHARD = 20  # subjects
@@ -150,9 +151,8 @@ def _make(shard: tuple[RenderConfig, Path, int]) -> None:
                 rows[field].append(value)
     dtypes = {"subject": np.int32, "display": np.int32, "neutral": bool, "crop": np.uint8}
     arrays = {k: np.array(v, dtype=dtypes.get(k, np.float32)) for k, v in rows.items()}
-    staged = path.with_suffix(f".part{os.getpid()}")
-    save_file(arrays, staged)
-    staged.replace(path)
+    with staged_file(path) as place:
+        save_file(arrays, place)
 
 
 def _displays(config: RenderConfig, rng: np.random.Generator) -> np.ndarray:

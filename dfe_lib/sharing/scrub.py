@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from dfe_lib.report import page
 from dfe_lib.sharing import notebooks, tables
 from dfe_lib.sharing.check import REPORT, check
 from dfe_lib.sharing.names import FILE, RECORDING, Names
+from dfe_lib.staging import staged_folder
 
 _JOURNAL, _QUARANTINE = "journal.jsonl", "quarantine"
 _SAID = (
@@ -81,14 +80,7 @@ def scrub(source: str | Path, out: str | Path) -> Scrubbed:
     removed: Counter[str] = Counter()
     found = list(_walk(source, removed))
     names = Names(_names(found, source))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise InputError(
-            f"{out} cannot be written ({error.strerror or error}); choose another place"
-        ) from error
-    try:
+    with staged_folder(out) as staged:
         for path in found:
             _write(path, source, staged, names, removed)
         _pages(source, staged)
@@ -106,10 +98,6 @@ def scrub(source: str | Path, out: str | Path) -> Scrubbed:
             raise InputError(
                 f"{len(wrong)} findings in the copy, which is not written; the first: {wrong[0]}"
             )
-        staged.chmod(0o755)
-        os.replace(staged, out)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
     return Scrubbed(out, report["removed"], report["kept"], names.key)
 
 
