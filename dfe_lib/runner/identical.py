@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
+import pandas as pd
 
 from dfe_lib import provenance
 
@@ -56,6 +59,79 @@ def differences(a: str | Path, b: str | Path) -> list[Difference]:
         elif (what := _apart(a / name, b / name)) is not None:
             found.append(Difference(name, what))
     return found
+
+
+def spread(a: str | Path, b: str | Path) -> pd.DataFrame:
+    """How far two runs are apart that need not be the same: of another processor, say, or another number of threads.
+
+    Returns
+    -------
+    One row per notebook and kind of value (``metrics``, ``tables``, ``frames``, ``arrays``, ``figures``): ``values``,
+    ``other`` (share that is not the same), and ``median``, ``p95`` and ``largest`` of |b − a| / (0.01 + |a|) over the
+    values that are not (of words 1; of a figure the share of its pixels that changed colour visibly).
+
+    Examples
+    --------
+    >>> spread("results/demo", "elsewhere/demo")                       # doctest: +SKIP
+    """
+    rows = []
+    for folder in sorted(Path(a).glob("[0-9][0-9]_*")):
+        found: dict[str, list[np.ndarray]] = {}
+        for path in provenance.files_below(folder):
+            other = Path(b) / folder.name / path.relative_to(folder)
+            if other.is_file():
+                for kind, gaps in _gaps(path, other):
+                    found.setdefault(kind, []).append(gaps)
+        for kind, parts in found.items():
+            gaps = np.concatenate(parts)
+            apart = gaps[gaps > 0]
+            row = {
+                "notebook": folder.name,
+                "kind": kind,
+                "values": len(gaps),
+                "other": len(apart) / max(len(gaps), 1),
+            }
+            ends = np.quantile(apart, [0.5, 0.95, 1]) if len(apart) else np.zeros(3)
+            rows.append(row | dict(zip(("median", "p95", "largest"), ends, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def _gaps(a: Path, b: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Kind and gap of every value that a file of two runs has in common."""
+    if a.name == "metrics.json":
+        one, two = (json.loads(p.read_text(encoding="utf-8"))["metrics"] for p in (a, b))
+        yield "metrics", _relative(*([m.get(k) for k in one | two] for m in (one, two)))
+    elif a.suffix == ".csv":
+        one, two = (pd.read_csv(p) for p in (a, b))
+        if one.shape != two.shape:
+            yield "tables", np.ones(max(one.size, two.size))
+        else:
+            yield "tables", _relative(one.to_numpy(object).ravel(), two.to_numpy(object).ravel())
+    elif a.suffix == ".parquet":
+        one, two = (pd.read_parquet(p) for p in (a, b))
+        yield "frames", _relative(one.to_numpy(object).ravel(), two.to_numpy(object).ravel())
+    elif a.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        one, two = load_file(a), load_file(b)
+        for name in one:
+            yield "arrays", _relative(one[name].ravel(), two[name].ravel())
+    elif a.suffix == ".png":
+        from dfe_lib.report.pictures import apart
+
+        yield "figures", np.array([apart(a, b)])
+
+
+def _relative(a: Any, b: Any) -> np.ndarray:
+    out = []
+    for x, y in zip(a, b, strict=True):
+        if x is y or x == y or (x != x and y != y):
+            out.append(0.0)
+        elif all(isinstance(v, int | float | np.number) and v == v for v in (x, y)):
+            out.append(abs(float(y) - float(x)) / (0.01 + abs(float(x))))
+        else:
+            out.append(1.0)
+    return np.array(out)
 
 
 def _apart(a: Path, b: Path) -> str | None:
@@ -106,3 +182,11 @@ def _first(a: Any, b: Any, where: str = "") -> str | None:
                 return found
         return None
     return None if a == b else f"{where}: {str(a)[:60]!r} and {str(b)[:60]!r}"
+
+
+if __name__ == "__main__":  # python -m dfe_lib.runner.identical A B
+    import sys
+
+    print(spread(*sys.argv[1:3]).to_string(index=False, float_format="{:.2g}".format))
+    for difference in differences(*sys.argv[1:3]):
+        print(f"{difference.file}: {difference.what}")
