@@ -53,6 +53,9 @@ def alone(folder: str | Path, what: str) -> Iterator[None]:
     lock = FileLock(place, timeout=PATIENCE_S)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            if place.lstat().st_nlink > 1:  # a second name of some other file, which must not be written to
+                place.unlink()
         lock.acquire()
     except Timeout:
         raise BusyError(

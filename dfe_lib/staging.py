@@ -127,7 +127,11 @@ def _claimed(
             place.mkdir(exist_ok=True)
         handle = os.open(place, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            if _locked(handle) and _is(place, handle):
+            if not folder and os.fstat(handle).st_nlink > 1:
+                place.unlink(
+                    missing_ok=True
+                )  # a second name of some other file, which must not be written to
+            elif _locked(handle) and _is(place, handle):
                 yield
                 return
         finally:

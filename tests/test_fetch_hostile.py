@@ -4,6 +4,7 @@ import gzip
 import os
 import time
 import tracemalloc
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -338,6 +339,24 @@ def test_a_link_under_the_name_of_a_download_is_replaced_not_followed(server, ca
     assert run(one).state == "downloaded"
     found = cache / "one/b.bin"
     assert left(cache) == ["one/b.bin"] and not found.is_symlink() and found.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+@pytest.mark.parametrize("name", [".lock", ".b.bin.part"])
+def test_a_link_under_the_name_of_a_lock_or_a_staged_file_harms_nobody(
+    tmp_path, server, cache, one, victim, link, name, monkeypatch
+):
+    """Whether it goes on or refuses: what is outside stays as it is, which the fixture looks at."""
+    (cache / "one").mkdir(parents=True)
+    link(victim / ".bashrc", cache / "one" / name)
+    assert run(one).state in ("downloaded", "unavailable")
+    mirror = tmp_path / "mirror/one"
+    mirror.mkdir(parents=True)
+    (mirror / "b.bin.gz").write_bytes(gzip.compress(GOOD))
+    (cache / "one/b.bin").unlink(missing_ok=True)
+    monkeypatch.setenv("DFE_DATA_MIRROR", str(tmp_path / "mirror"))
+    with suppress(AssetError):
+        m.locate("one", "b.bin", manifest=one)
 
 
 def test_a_link_to_nowhere_is_not_created_there(server, cache, one, victim):
