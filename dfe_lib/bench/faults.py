@@ -16,8 +16,8 @@ SEED = 0
 CLIPS = 8
 KILLS = {"training": 20, "reproduce": 16, "extraction": 20}
 TRAINING = {
-    "codes": 16, "stages": 2, "batch": 64, "refine_batch": 64, "memory": 256, "joint_epochs": 6,
-    "refine_epochs": 6, "follow_epochs": 4,
+    "codes": 16, "stages": 2, "batch": 64, "refine_batch": 64, "memory": 256, "joint_epochs": 3,
+    "refine_epochs": 3, "follow_epochs": 2,
 }  # fmt: skip
 NOTEBOOKS = {
     "00_number": (

@@ -190,7 +190,8 @@ def _without_times(path: Path) -> bytes:
     if path.suffix == ".ipynb":
         return _kept([(cell["source"], cell.get("outputs")) for cell in json.loads(content)["cells"]])
     if path.suffix == ".html":
-        return re.sub(rb"<!-- of .*|\d+(\.\d+)? s\b", b"", content)
+        # Digests of times, seconds in sentences and cells, and the name that papermill gives to the cell that it adds.
+        return re.sub(rb'<!-- of .*|\d+(\.\d+)? s\b|<td class="n">[\d.]+|cell-id=[0-9a-f]{8}\b', b"", content)
     if path.name == "journal.jsonl":
         lines = [json.loads(line) for line in content.splitlines()]
         lines = sorted(_kept(line, drop=("seconds", "attempts")) for line in lines)
