@@ -18,11 +18,12 @@ import pandas as pd
 import pytest
 
 from dfe_lib import artefacts, export, frames, results
+from dfe_lib.batch.journal import Entry, Journal
 from dfe_lib.bench.faults import JOBS, TRAINING, reproduce
 from dfe_lib.bench.kills import Job, contents, survive
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import InputError, OutputError
-from dfe_lib.locks import alone
+from dfe_lib.locks import BusyError, alone
 from dfe_lib.paths import PACKAGE, REPOSITORY
 from dfe_lib.runner import run
 from dfe_lib.space import ICT53
@@ -61,7 +62,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from dfe_lib import artefacts, frames
-from dfe_lib.locks import alone
+from dfe_lib.locks import BusyError, alone
 given, out = map(Path, sys.argv[1:])
 table, card = frames.read(given), {"kind": "k", "what": "w", "made_from": "m", "rebuild": "r"}
 with alone(out, "a test"):
@@ -266,6 +267,22 @@ def test_reproduce_on_a_full_disk_stops_says_so_and_goes_on_when_there_is_room(d
     )
 
 
+def test_a_second_run_in_the_same_folder_ends_and_the_first_is_unharmed(tmp_path, given):
+    reproduce(tmp_path)
+    places = {
+        tmp_path / "tok.unfinished": lambda: _train(tmp_path, given),
+        tmp_path / "results" / "ci": lambda: go(tmp_path, tmp_path / "notebooks"),
+    }
+    for place, second in places.items():
+        with alone(place, "the first"):
+            (place / "begun").write_text("x")
+            before = contents(tmp_path)
+            with pytest.raises(BusyError, match=f"{place.name} is in use by `the first`"):
+                second()
+            assert contents(tmp_path) == before
+        (place / "begun").unlink()
+
+
 # Files cut short
 
 
@@ -288,6 +305,26 @@ def test_what_is_cut_short_is_refused_at_any_length(tmp_path, given, rng):
             with pytest.raises(InputError, match="art"):
                 artefacts.load(tmp_path / "art", "thing")
     assert artefacts.load(tmp_path / "art", "thing").tensors["x"].shape == (200, 100)
+
+
+def test_a_stamp_cut_short_has_its_notebook_run_again(tmp_path, rng):
+    (tmp_path / "run.json").write_text(json.dumps({"fingerprint": {"library": "x"}, "files": {"t.csv": "y"}}))
+    for _ in cut(tmp_path / "run.json", rng, 20):
+        assert run.stale(None, tmp_path, {}) == "its stamp cannot be read"
+
+
+def test_a_journal_cut_short_tells_of_what_it_holds_whole(tmp_path, rng):
+    made = [Entry(f"r{i}", f"r{i}.mp4", f"r{i}.parquet", "f", 1, "s", 2, 2, 0.1, 1) for i in range(4)]
+    journal = Journal(tmp_path)
+    for entry in made:
+        journal.add(entry)
+        (tmp_path / entry.table).write_bytes(b"x")
+    whole = journal.path.read_bytes()
+    for length in [0, 1, len(whole) - 1, *rng.integers(len(whole), size=20)]:
+        journal.path.write_bytes(whole[:length])
+        known = [e for e in made if Journal(tmp_path).finished(e.recording, "f", tmp_path / e.table)]
+        assert known == made[: whole[:length].count(b"\n")]
+        assert journal.path.read_bytes() == b"".join(whole.splitlines(keepends=True)[: len(known)])
 
 
 def test_a_checkpoint_cut_short_is_said_with_what_to_do(tmp_path, given, rng, monkeypatch):
