@@ -11,7 +11,7 @@ from PIL import Image
 
 from dfe_lib.data import manifest
 from dfe_lib.errors import InputError
-from dfe_lib.face import extract_to, first_pass, parts, second_pass, segments
+from dfe_lib.face import extract_to, first_pass, parts, second_pass, segments, video
 from dfe_lib.face.landmarks import Detection, Landmarker
 from dfe_lib.face.morphable import load_morphable
 
@@ -130,6 +130,22 @@ def test_containers_that_do_not_say_where_frames_are_are_not_cut(short, tmp_path
         write_video(clip, n=100, codec=codecs.get(name, "libx264"))
     (only,) = segments.plan(clip)
     assert (only.start, only.since, only.end, only.most) == (0, None, None, None)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("clip.avi", "mpeg4"), ("clip.mp4", "libx264")])
+def test_a_header_that_claims_a_billion_frames_costs_nothing(short, tmp_path, monkeypatch, name, codec):
+    clip = write_video(tmp_path / name, n=70, codec=codec)
+    claimed = replace(video.probe(clip), n_frames=10**9)
+    if name == "clip.avi":
+        content = bytearray(clip.read_bytes())
+        at = content.index(b"strh") + 8 + 32  # the stream's length
+        content[at : at + 4] = (10**9).to_bytes(4, "little")
+        clip.write_bytes(content)
+        assert video.probe(clip) == claimed
+    else:
+        monkeypatch.setattr(segments, "probe", lambda path: claimed)
+    assert extract_to(clip, tmp_path / "t.parquet", landmarker=Looker()).n_frames == 70
+    assert [s.start for s in segments.plan(clip)] == ([0] if name == "clip.avi" else [0, 64])
 
 
 def test_there_is_no_cut_far_from_its_keyframe(short, tmp_path, monkeypatch):

@@ -157,6 +157,6 @@ def check_size(what: object, width: int, height: int) -> None:
     """
     if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
         raise InputError(
-            f"{what} has pictures of {width} × {height} pixels; at most {MOST_PIXELS // 10**6} million, and "
-            f"{LONGEST_SIDE:,} along a side, are read: make them smaller"
+            f"{what}: {width} × {height} pixels are too many; at most {MOST_PIXELS // 10**6} million, and "
+            f"{LONGEST_SIDE:,} along a side, are read"
         )
