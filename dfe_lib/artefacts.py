@@ -20,6 +20,7 @@ from dfe_lib import shipped
 from dfe_lib.errors import InputError
 from dfe_lib.paths import ASSETS
 from dfe_lib.staging import staged_folder, standing
+from dfe_lib.texts import read_json
 
 REQUIRED = ("kind", "what", "made_from", "rebuild")
 
@@ -77,10 +78,10 @@ def load(folder: str | Path, kind: str) -> Artefact:
         raise InputError(f"no {kind} at {path}: expected a folder with tensors.safetensors and card.json")
     if path.parent == ASSETS:
         shipped.check(path)
+    card = read_json(path / "card.json", "the card of an artefact")
     try:
-        card = json.loads((path / "card.json").read_text())
         tensors = load_file(path / "tensors.safetensors")
-    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, FileNotFoundError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
         raise InputError(
             f"the {kind} at {path} cannot be read ({error}); rebuild or fetch it again"
         ) from error
@@ -105,3 +106,6 @@ def expect(artefact: Artefact, where: str, **shapes: tuple[int, ...]) -> None:
             raise InputError(
                 f"{where}: tensor '{name}' has shape {tuple(found)}, but {tuple(shape)} is needed"
             )
+        values = artefact.tensors[name]
+        if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+            raise InputError(f"{where}: tensor '{name}' holds {values.dtype} that are not all finite numbers")

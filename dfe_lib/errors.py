@@ -55,9 +55,8 @@ def _shown(text: str) -> str:
     >>> _shown("column 'a\\x1b[2J' is missing")
     "column 'a\\\\x1b[2J' is missing"
     """
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST - 400]} … {text[-395:]}"
-    return printable(text)
+    shown = printable(text if len(text) < 100 * _LONGEST else f"{text[:_LONGEST]}{text[-_LONGEST:]}")
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 400]} … {shown[-395:]}"
 
 
 def printable(text: str) -> str:

@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from dfe_lib.errors import InputError, choices
 from dfe_lib.staging import staged_file
+from dfe_lib.texts import json_of
 
 KEYS = {"recording": "str", "frame": "int32", "time_s": "float64", "detected": "bool", "n_faces": "int8"}
 POSE = (
@@ -44,6 +45,12 @@ N_LANDMARKS = 478
 _LANDMARKS = pa.list_(pa.float32(), N_LANDMARKS * 3)
 _METADATA = b"dfe_attrs"
 PART = 8192  # rows held at once where a table is read and written in parts: 47 MB of landmarks, 3 MB of ψ
+# Kinds of NumPy's types that a column, or a family of columns, may have.
+_KINDS = {"frame": "iu", "n_faces": "iu", "time_s": "iuf", "detected": "b"}
+_KINDS |= {"psi_": "f", "sd_": "f", "pose_": "f", "token_": "iu"}
+_WORDS = {"iu": "whole numbers", "iuf": "numbers", "b": "true or false", "f": "numbers with a fraction"}
+# A table may be this large when unpacked, or else this many times its file: only what was made to harm is neither.
+MAX_BYTES, MAX_RATIO = 2**29, 2000
 _PAGES = (
     2**20
 )  # bytes of a column that are read at once: a row group may hold a million frames, 6 GB of landmarks
@@ -102,7 +109,8 @@ def check(table: pd.DataFrame, needs: Sequence[str] = (), source: str = "the fra
                 f"{source} lacks the {what} (it has {', '.join(map(str, table.columns[:8]))}…)"
                 + (f"; make it with `{hint}`" if hint else "")
             )
-    step = np.diff(table["time_s"].to_numpy())
+    _check_kinds(table, source)
+    step = np.diff(table["time_s"].to_numpy(dtype=np.float64))
     same = table["recording"].to_numpy()[1:] == table["recording"].to_numpy()[:-1]
     if (same & ~(step > 0)).any():
         row = int(np.flatnonzero(same & ~(step > 0))[0]) + 1
@@ -110,6 +118,21 @@ def check(table: pd.DataFrame, needs: Sequence[str] = (), source: str = "the fra
             f"{source}: time_s does not increase at row {row} (recording {table['recording'].iloc[row]})"
         )
     return table
+
+
+def _check_kinds(table: pd.DataFrame, source: str) -> None:
+    """Columns stand there once, and hold what their names say."""
+    if not table.columns.is_unique:
+        raise InputError(f"{source} has the column '{table.columns[table.columns.duplicated()][0]}' twice")
+    for name, dtype in table.dtypes.items():
+        kinds = _KINDS.get(name) or next(
+            (k for p, k in _KINDS.items() if p[-1] == "_" and name.startswith(p)), ""
+        )
+        if kinds and (not isinstance(dtype, np.dtype) or dtype.kind not in kinds):
+            raise InputError(f"{source}: column '{name}' holds {dtype}, but {_WORDS[kinds]} are needed")
+    if pd.api.types.is_string_dtype(table["recording"].dtype) and not table["recording"].isna().any():
+        return
+    raise InputError(f"{source}: column 'recording' must hold a name in every row")
 
 
 def _columns(table: pd.DataFrame, prefix: str) -> list[str]:
@@ -279,8 +302,14 @@ def read(path: str | Path, columns: Sequence[str] | None = None, needs: Sequence
     InputError : not a file, not Parquet, or a needed column is missing.
     """
     path = Path(path)
-    arrow = _open(path).read(columns=list(columns) if columns is not None else None)
-    return check(_to_pandas(arrow), needs, str(path))
+    file = _open(path)
+    _check_size(file, path, columns)
+    try:
+        arrow = file.read(columns=list(columns) if columns is not None else None)
+        table = _to_pandas(arrow, path)
+    except _UNREADABLE as error:
+        raise _damaged(path, error) from error
+    return check(table, needs, str(path))
 
 
 def attrs(path: str | Path) -> dict:
@@ -290,8 +319,7 @@ def attrs(path: str | Path) -> dict:
     ------
     InputError : not a file, or not Parquet.
     """
-    raw = (_open(Path(path)).metadata.metadata or {}).get(_METADATA)
-    return json.loads(raw) if raw else {}
+    return _attrs_of(_open(Path(path)).metadata.metadata, Path(path))
 
 
 def columns_of(path: str | Path) -> list[str]:
@@ -389,9 +417,9 @@ def _batches(
 ) -> Iterator[pd.DataFrame]:
     try:
         for batch in file.iter_batches(rows, groups, columns):
-            yield _to_pandas(pa.Table.from_batches([batch]))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read to its end ({str(error).splitlines()[0]})") from error
+            yield _to_pandas(pa.Table.from_batches([batch]), path)
+    except _UNREADABLE as error:
+        raise _damaged(path, error) from error
 
 
 def _open(path: Path, **options) -> pq.ParquetFile:
@@ -399,18 +427,64 @@ def _open(path: Path, **options) -> pq.ParquetFile:
         kind = "a folder, not a file" if path.is_dir() else "not there"
         raise InputError(f"{path} is {kind}; expected a .parquet frame table")
     try:
-        return pq.ParquetFile(path, **options)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})") from error
+        file = pq.ParquetFile(path, **options)
+        names = file.schema_arrow.names
+    except _UNREADABLE as error:
+        raise InputError(f"{path} is not a readable Parquet file ({_reason(error)})") from error
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} has the column '{next(n for n in names if names.count(n) > 1)}' twice")
+    return file
 
 
-def _to_pandas(arrow: pa.Table) -> pd.DataFrame:
+# What Arrow and pandas raise on damaged or odd files; a batch that is in the caller's hands raises nothing in here.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError, OverflowError)
+
+
+def _damaged(path: Path, error: BaseException) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    return InputError(f"{path} cannot be read to its end ({_reason(error)}); make or copy it again")
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check_size(file: pq.ParquetFile, path: Path, columns: Sequence[str] | None) -> None:
+    """Refuse what is small on disk and would fill the memory: equal values are written once, however many."""
+    kept = [f for f in file.schema_arrow if columns is None or f.name in columns]
+    unpacked = file.metadata.num_rows * sum(_width(f.type) for f in kept)
+    if unpacked > MAX_BYTES and unpacked > MAX_RATIO * path.stat().st_size:
+        raise InputError(
+            f"{path} has {path.stat().st_size:,} bytes but says that it holds {file.metadata.num_rows:,} rows, "
+            f"{unpacked / 2**30:.1f} GiB; read it in parts if that is so"
+        )
+
+
+def _width(kind: pa.DataType) -> int:
+    """Bytes of a value in memory, at least."""
+    if pa.types.is_fixed_size_list(kind):
+        return kind.list_size * _width(kind.value_type)
+    return max(kind.bit_width // 8, 1) if pa.types.is_primitive(kind) else 16
+
+
+def _attrs_of(metadata: dict | None, path: Path) -> dict:
+    raw = (metadata or {}).get(_METADATA)
+    content = json_of(raw, f"{path} has unreadable attrs") if raw else {}
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path} has attrs that are no mapping, but a {type(content).__name__}; make it again"
+        )
+    return content
+
+
+def _to_pandas(arrow: pa.Table, path: Path) -> pd.DataFrame:
     def dtype(kind: pa.DataType):
         return pd.ArrowDtype(kind) if pa.types.is_fixed_size_list(kind) else None
 
-    raw = (arrow.schema.metadata or {}).get(_METADATA)
+    attrs = _attrs_of(arrow.schema.metadata, path)
     table = arrow.replace_schema_metadata(None).to_pandas(types_mapper=dtype)
-    table.attrs = json.loads(raw) if raw else {}
+    table.attrs = attrs
     return table
 
 

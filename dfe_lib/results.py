@@ -31,6 +31,7 @@ from dfe_lib.display import Shown
 from dfe_lib.errors import ConfigError, InputError, cannot_write, choices
 from dfe_lib.provenance import collect
 from dfe_lib.staging import staged_file
+from dfe_lib.texts import read_json
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -45,7 +46,12 @@ SOURCES = {
 FIGURE_MARK = "dfe_figure"  # in an output's metadata: name of the figure's file
 SIGNIFICANT_DIGITS = 6  # float32 arithmetic repeats to about 7 digits; the last one depends on the processor
 
-_NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+_PART = r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*"
+_NAME = {
+    "type": "string",
+    "pattern": f"^{_PART}(/{_PART})*$",
+}  # of a file below the result: nothing else is ever shown
+_NAMES = {"type": "array", "items": _NAME, "uniqueItems": True}
 _SCALAR = {"type": ["number", "string", "boolean", "null"]}
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -301,13 +307,9 @@ def read(path: str | Path) -> dict:
     InputError : missing, not JSON, or against the schema.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not there; the notebook has to be run first") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} cannot be read ({error})") from error
-    return check(content, str(path))
+    if not path.exists():
+        raise InputError(f"{path} is not there; the notebook has to be run first")
+    return check(read_json(path, "metrics.json"), str(path))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from dfe_lib import artefacts
 from dfe_lib.errors import InputError
 
+MOST_NAMES = 4096  # coefficients of a space that a file describes; the metric has their square
+
 # Facial region of a coefficient, by the start of its ARKit name; the first match counts.
 REGIONS = {
     "brows": ("brow",),
@@ -88,7 +90,7 @@ class ExpressionSpace:
         ------
         InputError : wrong number of columns, or values that are not finite.
         """
-        psi = np.asarray(psi, dtype=np.float32)
+        psi = numbers(psi, "ψ")
         if psi.ndim == 1:
             psi = psi[None]
         if psi.ndim != 2 or psi.shape[1] != self.dimension:
@@ -164,6 +166,23 @@ class ExpressionSpace:
         }
 
 
+def numbers(values: object, name: str, dtype: type | None = np.float32) -> np.ndarray:
+    """Whatever a caller hands over, as an array of numbers; ``dtype=None`` leaves its type as it is.
+
+    Raises
+    ------
+    InputError : text, dates, complex numbers, ragged lists, objects.
+    """
+    try:
+        given = np.asarray(values)
+        if given.dtype.kind not in "fiub" and not (given.dtype.kind == "O" and given.size):
+            raise ValueError(f"it holds {given.dtype}")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+            return given.astype(dtype or (given.dtype if given.dtype.kind != "O" else np.float64), copy=False)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{name} must be an array of numbers ({str(error)[:100]})") from error
+
+
 def space_of(attrs: dict, source: str = "the frame table") -> ExpressionSpace:
     """The expression space that a frame table is in, from its ``attrs``; without a word on it, ICT53.
 
@@ -178,13 +197,17 @@ def space_of(attrs: dict, source: str = "the frame table") -> ExpressionSpace:
         names, unit = tuple(map(str, attrs["space_names"])), str(attrs["space_unit"])
         regions = {str(k): tuple(map(int, v)) for k, v in attrs["space_regions"].items()}
         metric = np.asarray(attrs["space_metric"], dtype=np.float64)
+        if not isinstance(name, str) or not 0 < len(names) <= MOST_NAMES:
+            raise ValueError(f"it has no name, or not 1 to {MOST_NAMES} coefficients")
         space = ExpressionSpace(
             name, names, metric * np.eye(len(names)) if metric.ndim == 0 else metric, regions, unit
         )
+        if not np.isfinite(space.metric).all():
+            raise ValueError("its metric is not finite")
         if sorted(i for members in regions.values() for i in members) != list(range(len(names))):
             raise ValueError("its regions are no partition of the coefficients")
         _ = space.whitener  # only a positive definite metric has one
-    except (KeyError, AttributeError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+    except (KeyError, AttributeError, TypeError, ValueError, OverflowError, np.linalg.LinAlgError) as error:
         raise InputError(
             f"{source} holds ψ of space '{name}' without a usable description of it ({error}); import it again"
         ) from error

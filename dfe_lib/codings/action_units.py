@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ICT53, REGIONS, ExpressionSpace
+from dfe_lib.texts import read_yaml
 
 TABLE = Path(__file__).with_name("action_units.yaml")
 INTENSITIES = 6  # absent, then A to E, written 0–5 as OpenFace and the coders' manual do
@@ -88,10 +88,7 @@ def action_units(path: Path = TABLE) -> ActionUnitTable:
     >>> action_units().units[12].name, action_units().units[12].columns["openface"]["intensity"]
     ('lip corner puller', 'AU12_r')
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as a table of action units ({error})") from error
+    content = read_yaml(path, "a table of action units")
     top = {"sources", "sets", "units", "not_in_ict53"}
     if not isinstance(content, dict) or set(content) != top or not isinstance(content["units"], list):
         raise InputError(
@@ -116,6 +113,10 @@ def _unit(row: object, sources: dict, path: Path) -> ActionUnit:
         given = ", ".join(map(str, row)) if isinstance(row, dict) else repr(row)
         raise InputError(f"{path}: a unit needs exactly {', '.join(sorted(_KEYS))}, got {given}")
     where = f"{path}: unit {row['number']}"
+    kinds = {"moves": dict, "columns": dict, "sources": list}
+    for key, kind in kinds.items():
+        if not isinstance(row[key], kind):
+            raise InputError(f"{where}: '{key}' must be a {kind.__name__}, got {row[key]!r:.60}")
     if not isinstance(row["number"], int) or not 0 < row["number"] < 100:
         raise InputError(f"{where}: the number must be an integer from 1 to 99")
     for key, allowed in (("laterality", LATERALITIES), ("region", REGIONS)):

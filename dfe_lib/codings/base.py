@@ -13,7 +13,7 @@ from dfe_lib import artefacts, frames
 from dfe_lib.codings.bounded import bounded_least_squares
 from dfe_lib.codings.dictionary import coordinate_descent
 from dfe_lib.codings.grid import Grid
-from dfe_lib.codings.store import load_coding, save_coding
+from dfe_lib.codings.store import load_coding, made, rows_of, save_coding
 from dfe_lib.display import Shown
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53, ExpressionSpace, space_of
@@ -183,7 +183,7 @@ class LinearCoding(Shown):
         InputError : another number of units, or a level beyond the grid.
         """
         grid = self._fitted()
-        codes = np.atleast_2d(np.asarray(codes))
+        codes = rows_of(codes)
         if codes.shape[1] != len(grid.levels):
             raise InputError(
                 f"{self.name} codes have {len(grid.levels)} units, but {codes.shape[1]} were given"
@@ -293,7 +293,7 @@ class LinearCoding(Shown):
         InputError : missing or damaged folder, another coding, or another expression space.
         """
         artefact = load_coding(cls.__name__, path, space)
-        coding = cls(**artefact.card["parameters"], space=space)
+        coding = made(cls, artefact, path, space)
         units = artefact.tensors["levels"].shape[0] if "levels" in artefact.tensors else 0
         unit_shapes = dict.fromkeys(("l1", "low", "high", "levels"), (units,))
         artefacts.expect(

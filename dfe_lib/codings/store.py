@@ -9,7 +9,7 @@ import numpy as np
 
 from dfe_lib import artefacts
 from dfe_lib.errors import InputError
-from dfe_lib.space import ExpressionSpace
+from dfe_lib.space import ExpressionSpace, numbers
 
 KIND = "coding"
 
@@ -29,6 +29,43 @@ def save_coding(
         "rebuild": f"dfe_lib.codings.{type(coding).__name__}(…).fit(psi).save(path)",
     }
     return artefacts.save(path, tensors, card)
+
+
+def rows_of(codes: object) -> np.ndarray:
+    """Whatever a caller hands over as codes, as (n, k) whole numbers; one row may come alone.
+
+    Raises
+    ------
+    InputError : text, fractions, ragged lists, another number of dimensions.
+    """
+    given = np.atleast_2d(numbers(codes, "codes", None))
+    if given.ndim != 2 or given.dtype.kind not in "iu":
+        if (
+            given.dtype.kind != "f"
+            or given.ndim != 2
+            or not (np.mod(given, 1) == 0).all()
+            or (abs(given) > 2**31).any()
+        ):
+            raise InputError(
+                f"codes must be whole numbers of shape (frames, units), got {given.dtype} {given.shape}"
+            )
+        return given.astype(np.int64)
+    return given
+
+
+def made(kind: type[Any], artefact: artefacts.Artefact, path: str | Path, space: ExpressionSpace) -> Any:
+    """A coding of class ``kind`` with the parameters of an artefact's card, not fitted yet.
+
+    Raises
+    ------
+    InputError : parameters that the class does not take.
+    """
+    try:
+        return kind(**artefact.card["parameters"], space=space)
+    except (TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
+        raise InputError(
+            f"{path} has parameters that {kind.__name__} cannot have ({error}); fit it again"
+        ) from error
 
 
 def load_coding(kind: str, path: str | Path, space: ExpressionSpace) -> artefacts.Artefact:

@@ -10,7 +10,7 @@ from sklearn import cluster
 
 from dfe_lib import artefacts
 from dfe_lib.codings.base import UNDETECTED, check_training
-from dfe_lib.codings.store import load_coding, save_coding
+from dfe_lib.codings.store import load_coding, made, rows_of, save_coding
 from dfe_lib.display import Shown
 from dfe_lib.errors import AssetError, InputError
 from dfe_lib.space import ICT53, ExpressionSpace
@@ -78,7 +78,7 @@ class KMeans(Shown):
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """ψ̂, (n, d) float32; −1 decodes to NaN."""
-        codes = np.atleast_2d(np.asarray(codes))
+        codes = rows_of(codes)
         if codes.shape[1] != 1 or (codes < UNDETECTED).any() or (codes >= self.codes).any():
             raise InputError(
                 f"k-means codes have one column of values −1 … {self.codes - 1}, got shape {codes.shape}"
@@ -98,7 +98,7 @@ class KMeans(Shown):
     def load(cls, path: str | Path, space: ExpressionSpace = ICT53) -> Self:
         """Read a coding that :meth:`save` wrote."""
         artefact = load_coding(cls.__name__, path, space)
-        coding = cls(**artefact.card["parameters"], space=space)
+        coding = made(cls, artefact, path, space)
         artefacts.expect(artefact, str(path), templates=(coding.codes, space.dimension))
         coding._templates = artefact.tensors["templates"]
         return coding
@@ -217,7 +217,7 @@ class FaissRQ(Shown):
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """ψ̂, (n, d) float32; a row with −1 (no face) decodes to NaN."""
-        codes = np.atleast_2d(np.asarray(codes))
+        codes = rows_of(codes)
         if codes.shape[1] != self.stages or (codes < UNDETECTED).any() or (codes >= self.codes).any():
             raise InputError(
                 f"FAISS RQ codes have {self.stages} columns of values −1 … {self.codes - 1}, got {codes.shape}"
@@ -235,7 +235,7 @@ class FaissRQ(Shown):
     def load(cls, path: str | Path, space: ExpressionSpace = ICT53) -> Self:
         """Read a coding that :meth:`save` wrote."""
         artefact = load_coding(cls.__name__, path, space)
-        coding = cls(**artefact.card["parameters"], space=space)
+        coding = made(cls, artefact, path, space)
         artefacts.expect(artefact, str(path), codebooks=(coding.stages, coding.codes, space.dimension))
         coding._books = artefact.tensors["codebooks"]
         return coding

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from dfe_lib import frames
+from dfe_lib.data.adapters.tables import read_csv
 from dfe_lib.errors import InputError
 from dfe_lib.shards import find
 
@@ -123,4 +124,5 @@ def read_recordings(path: str | Path, labels: Sequence[str] = ()) -> pd.DataFram
     if not path.is_file():
         columns = ", ".join(["recording", "subject", "dataset", *labels])
         raise InputError(f"{path} is not there; expected a CSV with {columns}")
-    return frames.check_recordings(pd.read_csv(path, dtype={"recording": str, "subject": str}), labels)
+    table = read_csv(path, [], "a recording table", dtype={"recording": str, "subject": str})
+    return frames.check_recordings(table, labels)

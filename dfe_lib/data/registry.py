@@ -12,11 +12,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
-import yaml
-from yaml.constructor import ConstructorError
-
 from dfe_lib import paths
 from dfe_lib.errors import ConfigError, choices
+from dfe_lib.texts import yaml_of
 
 ACCESS = ("open", "registration", "request", "agreement")
 _TEXTS = ("title", "version", "licence", "access", "citation", "used_for", "manual")
@@ -136,13 +134,7 @@ def load_manifest(path: str | Path | None = None) -> Manifest:
 
 @cache
 def _parse(content: bytes, source: str) -> Manifest:
-    try:
-        loader = _StrictLoader(content)  # a SafeLoader: builds plain values only
-        raw = loader.get_single_data()
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a day that no month has
-        raise ConfigError(f"{source} is not valid: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{source} is not valid: nested too deeply") from error
+    raw = yaml_of(content, f"{source} is not valid", ConfigError)
     raw = _mapping(raw, source, ("schema", "entries"), ())
     if raw["schema"] != 1:
         raise ConfigError(f"{source}: schema must be 1, but is {raw['schema']!r}")
@@ -150,29 +142,6 @@ def _parse(content: bytes, source: str) -> Manifest:
         raise ConfigError(f"{source}: 'entries' must map names to entries")
     entries = {name: _entry(name, value, source) for name, value in raw["entries"].items()}
     return Manifest(entries, hashlib.sha256(content).hexdigest())
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML lets the last of two equal keys win in silence; here the second one is an error.
-
-    So is an alias: a registry needs none, and with ten lines of them a text of terabytes can be described.
-    """
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):
-            raise ConstructorError(None, None, "aliases (*name) are not read", self.peek_event().start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise ConstructorError(None, None, f"{key!r} is not a name", key_node.start_mark)
-            if key in seen:
-                raise ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def _mapping(value: object, where: str, required: Iterable[str], optional: Iterable[str]) -> dict:
@@ -190,7 +159,7 @@ def _mapping(value: object, where: str, required: Iterable[str], optional: Itera
 
 def _entry(name: str, raw: object, source: str) -> Entry:
     where = f"{source}: entry '{name}'"
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ConfigError(f"{where}: a name is made of small letters, digits and single hyphens")
     raw = _mapping(raw, where, _TEXTS, _OPTIONAL)
     for key, value in raw.items():
@@ -235,14 +204,11 @@ def _file(raw: object, base: str | None, where: str) -> File:
 
 
 def _relative(path: object, where: str) -> None:
-    parts = path.split("/") if isinstance(path, str) else [""]
-    # An empty part is an absolute path or a doubled slash; a backslash or colon could lead elsewhere; what does not
-    # print could dress one name up as another; `.part` is how an unfinished download is called.
-    if any(p in ("", ".", "..") or re.search(r"[\\:]", p) or not p.isprintable() for p in parts):
+    if not (isinstance(path, str) and paths.is_below(path)):
         raise ConfigError(f"{where}: {path!r:.80} must be a plain relative path such as 'a/b.txt'")
-    if any(len(os.fsencode(part)) > _LONGEST for part in parts) or len(path) > 500:
+    if any(len(os.fsencode(part)) > _LONGEST for part in path.split("/")) or len(path) > 500:
         raise ConfigError(f"{where}: {path!r:.80}… is longer than file systems take")
-    if path.endswith(".part"):
+    if path.endswith(".part"):  # as an unfinished download is called
         raise ConfigError(f"{where}: {path!r:.80} ends like an unfinished download; name it otherwise")
 
 

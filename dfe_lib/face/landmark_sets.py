@@ -9,6 +9,7 @@ import numpy as np
 from dfe_lib.errors import InputError
 from dfe_lib.face.align import RIGID, Aligned, align, align_flat
 from dfe_lib.frames import N_LANDMARKS
+from dfe_lib.space import numbers
 
 # MediaPipe's landmark for each of the 68 points of the iBUG scheme, whose ids run from the subject's right to the left.
 # Our choice: the nearest landmark that has a mirror image among the 478 (jaw: even steps along the oval of the face).
@@ -68,7 +69,7 @@ class LandmarkSet:
         ------
         InputError : another shape, infinite values, or coordinates that are normalised to the picture.
         """
-        points = np.asarray(points, dtype=np.float32)
+        points = numbers(points, "landmarks")
         if points.ndim == 2:
             points = points[None]
         if points.ndim != 3 or points.shape[1:] != self.shape:

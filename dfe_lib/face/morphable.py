@@ -164,9 +164,8 @@ _PARTS = (
 
 def _parse_ict() -> dict[str, np.ndarray]:
     index = json.loads(manifest.read_bytes(ICT, "vertex_indices.json"))
-    obj = manifest.read_bytes(ICT, "generic_neutral_mesh.obj")
-    neutral = _obj_vertices(obj)
-    triangles, parts = _obj_triangles(obj)
+    name = "generic_neutral_mesh.obj"
+    neutral, triangles, parts = read_obj(manifest.read_bytes(ICT, name), name)
 
     def displacement(name: str) -> np.ndarray:
         vertices = _obj_vertices(manifest.read_bytes(ICT, f"{name}.obj"))
@@ -188,6 +187,33 @@ def _parse_ict() -> dict[str, np.ndarray]:
     }
 
 
+def read_obj(obj: bytes, name: str) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[int, int]]]:
+    """Vertices, triangles (quads are split) and, per material, their range, of a Wavefront OBJ.
+
+    Parameters
+    ----------
+    obj : the file's content; materials are contiguous in it.
+    name : of the file, for the message.
+
+    Returns
+    -------
+    vertices (V, 3) float64; triangles (F, 3) int32; material → first and last triangle (excluded).
+
+    Raises
+    ------
+    InputError : no numbers where they should be, not finite, or faces of vertices that do not exist.
+    """
+    try:
+        vertices, (triangles, parts) = _obj_vertices(obj), _obj_triangles(obj)
+    except (ValueError, OverflowError, KeyError) as error:
+        raise InputError(f"{name} is not a readable OBJ file ({str(error)[:120]})") from error
+    if not np.isfinite(vertices).all():
+        raise InputError(f"{name} has vertices that are not finite numbers")
+    if triangles.size and not 0 <= triangles.min() <= triangles.max() < len(vertices):
+        raise InputError(f"{name} has faces of vertices that do not exist ({len(vertices)} do)")
+    return vertices, triangles, parts
+
+
 def _obj_vertices(obj: bytes) -> np.ndarray:
     lines = [line[2:] for line in obj.split(b"\n") if line.startswith(b"v ")]
     return np.array(b" ".join(lines).split(), dtype=np.float64).reshape(-1, 3)
@@ -206,7 +232,7 @@ def _obj_triangles(obj: bytes) -> tuple[np.ndarray, dict[str, tuple[int, int]]]:
             corner = [int(word.split(b"/")[0]) - 1 for word in line[2:].split()]
             triangles += [(corner[0], corner[i], corner[i + 1]) for i in range(1, len(corner) - 1)]
             parts[current] = (parts[current][0], len(triangles))
-    return np.array(triangles, np.int32), parts
+    return np.array(triangles, np.int32).reshape(-1, 3), parts
 
 
 def mirror_landmarks(neutral: np.ndarray) -> np.ndarray:

@@ -249,7 +249,7 @@ def _shipped() -> ExpressionRegressor:
 def _read(path: str | Path) -> ExpressionRegressor:
     artefact = artefacts.load(path, kind="expression-regressor")
     name = artefact.card.get("landmarks", MESH478.name)
-    if name not in SETS:
+    if not isinstance(name, str) or name not in SETS:
         raise InputError(f"{path} needs unknown landmarks: {choices(name, SETS)}")
     points, layers = SETS[name], layer_shapes(artefact)
     size, k = int(np.prod(points.shape)), layers["hidden_1"][0]

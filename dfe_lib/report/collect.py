@@ -17,10 +17,12 @@ from dfe_lib.errors import InputError
 from dfe_lib.paths import MANIFEST
 from dfe_lib.report import executed
 from dfe_lib.report.pictures import Picture, embed
+from dfe_lib.texts import read_json
 
 SHOWN = 20  # rows of a table; the page fetches the others from the CSV that it carries
 CARRIED = 400_000  # bytes of a CSV that the page carries at most; a longer one is linked
 _CLAIM = ("claim", "against", "measure")
+_EVIDENCE = ("data", "source", "rival", "verdict", "gain", "low", "high")
 PAGES = "notebooks"  # folder of the executed notebooks as HTML
 
 
@@ -129,9 +131,15 @@ def _section(home: Path, folder: Path) -> Section:
 def stamp(home: Path) -> dict[str, Any]:
     """The runner's run.json: parameters, digests, wall time; empty where the notebook was run by hand."""
     try:
-        return dict(json.loads((home / "run.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        content = read_json(home / "run.json", "the stamp of a run")
+    except InputError:
         return {}  # a result without a stamp is shown without what the stamp would add
+    kept = content if isinstance(content, dict) else {}
+    if not isinstance(kept.get("parameters", {}), dict):
+        del kept["parameters"]
+    if not isinstance(kept.get("wall_s", 0.0), int | float):
+        del kept["wall_s"]
+    return kept
 
 
 def read_table(path: Path, link: str) -> Table:
@@ -174,7 +182,9 @@ def _figure(path: Path, home: str) -> Figure:
     return Figure(
         name=path.stem.replace("_", " "),
         picture=embed(path),
-        caption=" ".join(caption.read_text(encoding="utf-8").split()) if caption.is_file() else "",
+        caption=" ".join(caption.read_text(encoding="utf-8", errors="replace").split())
+        if caption.is_file()
+        else "",
         png=f"{home}/{path.name}",
         pdf=f"{home}/{pdf.name}" if pdf.is_file() else None,
     )
@@ -184,6 +194,8 @@ def claims(folder: Path) -> list[Verdict]:
     """The verdicts of the run, as :mod:`dfe_lib.analysis.claims` gives them; empty where none were written."""
     for path in sorted(folder.glob("[0-9][0-9]_*/verdicts.csv")):
         rows, evidence = _records(path), _records(path.with_name("evidence.csv"))
+        if evidence and not {*_CLAIM, *_EVIDENCE} <= set(evidence[0]):
+            raise InputError(f"{path.with_name('evidence.csv')} lacks columns of {', '.join(_EVIDENCE)}")
         if rows and {*_CLAIM, "verdict", "simulated"} <= set(rows[0]):
             return [_verdict(row, evidence) for row in rows]
     return []
@@ -203,8 +215,11 @@ def _verdict(row: dict[str, str], evidence: list[dict[str, str]]) -> Verdict:
 def _records(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"the table {path} cannot be read ({error})") from error
 
 
 def sources(shown: list[Section]) -> list[dict[str, Any]]:

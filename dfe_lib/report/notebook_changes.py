@@ -9,8 +9,8 @@ from typing import Any
 
 import nbformat
 
-from dfe_lib.errors import InputError
 from dfe_lib.runner.compare import within
+from dfe_lib.texts import read_notebook
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
 _TEXTS = ("text/plain", "text/markdown")
@@ -46,11 +46,9 @@ def changes(a: Path, b: Path, relative: float, absolute: float) -> str:
 
 
 def _bare(path: Path) -> nbformat.NotebookNode:
-    try:
-        read = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
-        raise InputError(f"{path} is not a readable notebook ({str(error)[:120]})") from error
-    cells = [_cell(c) for c in read.cells if "injected-parameters" not in c.metadata.get("tags", ())]
+    cells = [
+        _cell(c) for c in read_notebook(path).cells if "injected-parameters" not in c.metadata.get("tags", ())
+    ]
     # Minor version 4: cells of later ones must have an id.
     return nbformat.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
 

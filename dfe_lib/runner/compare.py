@@ -14,6 +14,7 @@ import pandas as pd
 from dfe_lib import results
 from dfe_lib.errors import InputError
 from dfe_lib.runner.notebook import load_profile
+from dfe_lib.texts import read_json
 
 # Training is repeatable on one machine; another processor or thread count changes the last digits of every
 # sum and, through early choices of codes, the second or third digit of a trained model's error.
@@ -134,7 +135,10 @@ def disagreements(table: pd.DataFrame) -> pd.DataFrame:
 
 def within(here: float, there: float, relative: float, absolute: float) -> bool:
     """Whether two numbers agree: ``|here − there| ≤ absolute + relative · |there|``."""
-    return math.isclose(here, there, rel_tol=0, abs_tol=absolute + relative * abs(there))
+    try:
+        return math.isclose(here, there, rel_tol=0, abs_tol=absolute + relative * abs(there))
+    except OverflowError:  # a whole number that no float can hold
+        return here == there
 
 
 def _verdict(here: Any, there: Any, relative: float, absolute: float) -> str:
@@ -147,13 +151,13 @@ def _verdict(here: Any, there: Any, relative: float, absolute: float) -> str:
 
 
 def _read(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {"data": content["data"], "metrics": dict(content["metrics"])}
-    except FileNotFoundError as error:
+    if not path.exists():
         raise InputError(
             f"there is no reference {path.parent.name}/{path.name}; "
             "write one with `dfe reproduce --save-reference`"
-        ) from error
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(f"the reference {path} cannot be read ({error})") from error
+        )
+    content = read_json(path, "a reference")
+    parts = [content.get(key) if isinstance(content, dict) else None for key in ("data", "metrics")]
+    if not isinstance(parts[0], list) or not isinstance(parts[1], dict):
+        raise InputError(f"the reference {path} cannot be read: it needs a list 'data' and a table 'metrics'")
+    return {"data": parts[0], "metrics": parts[1]}

@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import nbformat
-import yaml
-
 from dfe_lib.errors import ConfigError, choices
 from dfe_lib.paths import NOTEBOOKS, PROFILES
+from dfe_lib.texts import read_notebook, read_yaml
 
 NAME = re.compile(r"[0-9]{2}_[a-z0-9_]+")
 GIVEN = ("profile", "results_dir", "seed")  # every notebook has them; the runner sets them
@@ -145,10 +143,7 @@ def read(path: str | Path) -> Notebook:
     path = Path(path)
     if not NAME.fullmatch(path.stem):
         raise ConfigError(f"a notebook is named like 03_codebook_coverage.ipynb, but got {path.name}")
-    try:
-        content = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
-        raise ConfigError(f"{path.name} is not a readable notebook ({str(error)[:120]})") from error
+    content = read_notebook(path, ConfigError)
     tagged = [c for c in content.cells if "parameters" in c.metadata.get("tags", ())]
     if len(tagged) != 1:
         raise ConfigError(
@@ -201,10 +196,7 @@ def load_profile(name: str, folder: Path = PROFILES) -> Profile:
     known = [*sorted(p.stem for p in folder.glob("*.yaml")), *members(name.partition("/")[0], folder)]
     if name not in known:
         raise ConfigError(f"unknown profile: {choices(name, known)}")
-    try:
-        content = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"profile {name} is not valid YAML ({' '.join(str(error).split())})") from error
+    content = read_yaml(folder / f"{name}.yaml", f"profile {name}", ConfigError)
     keys = ("description", "data", "tolerance", "defaults", "notebooks", "dataset", "task")
     if not isinstance(content, dict):
         raise ConfigError(f"profile {name} must be a mapping with the keys {', '.join(keys)}")

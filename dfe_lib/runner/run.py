@@ -13,15 +13,16 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dfe_lib import provenance, results
-from dfe_lib.errors import ConfigError, RunError
+from dfe_lib.errors import ConfigError, InputError, RunError
 from dfe_lib.locks import alone
 from dfe_lib.paths import FIGURES, MANIFEST, NOTEBOOKS, PROFILES, REPOSITORY, results_dir
 from dfe_lib.runner.execute import execute, kernel, recover, stopped
 from dfe_lib.runner.notebook import Notebook, Profile, discover, load_profile, select
+from dfe_lib.texts import read_json
 
 STAMP = "run.json"
 
@@ -145,11 +146,13 @@ def fingerprint(
 def stale(notebook: Notebook, folder: Path, prints: dict[str, str]) -> str | None:
     """Why the result in ``folder`` cannot stand, in a few words; ``None`` when it can."""
     try:
-        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        if not (folder / STAMP).exists():
+            return "no result yet"
+        stamp = read_json(folder / STAMP, "the stamp of a run")
         before, written = dict(stamp["fingerprint"]), dict(stamp["files"])
-    except FileNotFoundError:
-        return "no result yet"
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        if any(PurePosixPath(n).is_absolute() or ".." in PurePosixPath(n).parts for n in written):
+            raise ValueError("a file outside")
+    except (InputError, KeyError, TypeError, ValueError):
         return "its stamp cannot be read"
     changed = [name for name, value in prints.items() if before.get(name) != value]
     if changed:
@@ -204,7 +207,9 @@ def publish(profile: str, summary: Summary) -> None:
     folder = summary.folder
     usual = folder.resolve().is_relative_to(REPOSITORY / "results")
     with alone(folder, "the report of dfe reproduce"):
-        if page.is_of(folder):  # by an earlier run; one that was killed before this has left an older page, or none
+        if page.is_of(
+            folder
+        ):  # by an earlier run; one that was killed before this has left an older page, or none
             return
         if profile == "demo" and usual and summary.ok:
             publish_figures(folder, FIGURES, "make reproduce")

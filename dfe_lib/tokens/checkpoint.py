@@ -59,7 +59,8 @@ def restore(folder: Path, run: Run, data: str) -> Place:
         saved = artefacts.load(folder, KIND)
     except InputError as error:
         raise InputError(f"{error}; delete {folder.parent} to begin anew") from error
-    ours, theirs = asdict(run.config), saved.card.get("config", {})
+    ours, theirs = asdict(run.config), saved.card.get("config")
+    theirs = theirs if isinstance(theirs, dict) else {}
     differing = [k for k in ours if ours[k] != theirs.get(k)]
     if differing or saved.card.get("data") != data:
         what = (
@@ -71,7 +72,20 @@ def restore(folder: Path, run: Run, data: str) -> Place:
             f"{folder.parent} holds an unfinished training that differs: {what}; repeat that training to finish "
             "it, or delete the folder to begin anew"
         )
+    try:
+        return _taken_up(saved, run)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or ["?"])[0]
+        raise InputError(
+            f"the checkpoint {folder} cannot be taken up ({reason}); delete {folder.parent} to begin anew"
+        ) from error
+
+
+def _taken_up(saved: artefacts.Artefact, run: Run) -> Place:
     place = Place(**saved.card["place"])
+    counted = (place.phase, place.epoch, place.step)
+    if any(type(n) is not int or n < 0 for n in counted) or not isinstance(place.history, list):
+        raise ValueError(f"no place in a training: {counted}")
     run.begin(list(run.epochs)[place.phase])
     tensors = {k: torch.from_numpy(v.copy()) for k, v in saved.tensors.items()}
     run.model.load_state_dict(_under(tensors, "model."))

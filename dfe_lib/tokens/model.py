@@ -21,6 +21,9 @@ from dfe_lib.errors import ConfigError, choices
 from dfe_lib.space import ExpressionSpace
 from dfe_lib.tokens.quantizer import Quantized, ResidualQuantizer
 
+# Far beyond use: what a card claims is built before its tensors are looked at.
+_MOST = {"stages": 64, "width": 1024, "heads": 64, "layers": 16}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -44,6 +47,9 @@ class ModelConfig:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.codes > 32767:
             raise ConfigError(f"codes must be at most 32767 (codes are kept as int16), got {self.codes}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ConfigError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if self.width % self.heads:
             raise ConfigError(
                 f"width must be a multiple of heads, got width={self.width} and heads={self.heads}"
@@ -71,7 +77,7 @@ class ModelConfig:
             kind = kinds[name]
             try:
                 out[name] = kind(value)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise ConfigError(f"setting '{name}' needs {_article(kind)}, got {value!r}") from error
             if (
                 isinstance(value, bool)

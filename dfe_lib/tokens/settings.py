@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from dfe_lib.errors import ConfigError, choices
+from dfe_lib.texts import read_yaml
 from dfe_lib.tokens.model import ModelConfig
 
 # No mixed precision and no torch.compile: on a CPU the encoder's step on 1,024 frames took 14 to 24 ms in float32, 85
@@ -64,12 +67,25 @@ class TrainingConfig(ModelConfig):
     def __post_init__(self):
         super().__post_init__()
         for name, least in _LEAST.items():
-            if not getattr(self, name) >= least:
-                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
+            if not least <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be at least {least} and finite, got {getattr(self, name)}")
         for name in ("learning_rate", "codebook_rate"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be above 0 and finite, got {getattr(self, name)}")
         resolve_device(self.device)
+
+
+def read_settings(path: str | Path) -> dict[str, object]:
+    """Names and values of a YAML file; :meth:`TrainingConfig.from_mapping` checks them.
+
+    Raises
+    ------
+    ConfigError : not there, not YAML, or no mapping.
+    """
+    given = read_yaml(path, "settings of a training", ConfigError)
+    if not isinstance(given or {}, dict):
+        raise ConfigError(f"the settings {path} must be a mapping of names to values")
+    return given or {}
 
 
 def resolve_device(name: str) -> torch.device:

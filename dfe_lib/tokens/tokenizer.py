@@ -10,7 +10,7 @@ import torch
 
 from dfe_lib.display import Shown
 from dfe_lib.errors import ConfigError, InputError, choices
-from dfe_lib.space import ICT53, ExpressionSpace
+from dfe_lib.space import ICT53, ExpressionSpace, numbers
 from dfe_lib.tokens import forecast, search, storage
 from dfe_lib.tokens.model import RVQVAE, Encoder, ModelConfig
 from dfe_lib.tokens.quantizer import ResidualQuantizer
@@ -231,7 +231,7 @@ class Tokenizer(Shown):
         ------
         InputError : more columns than stages, codes out of range, or a row that is -1 only in part.
         """
-        codes = np.asarray(codes)
+        codes = numbers(codes, "codes", None)
         if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
             raise InputError(
                 f"codes must be integers of shape (frames, stages), got {codes.dtype} {codes.shape}"

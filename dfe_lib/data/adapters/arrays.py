@@ -9,7 +9,9 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
+from lzma import LZMAError
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
@@ -18,6 +20,28 @@ from dfe_lib.errors import InputError
 
 MAX_BYTES = 2**30  # of one array; an hour of 60 frames a second with 55 coefficients has a tenth of that
 _SCALAR_BYTES = 4096
+# NumPy reads a header as Python's literals, twice where the first attempt fails, and so raises what its parser does.
+_HEADERLESS = (
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    TokenError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+)
+# What an archive's members raise: zlib.error, LZMAError and bz2's OSError among them.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    KeyError,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -65,8 +89,8 @@ def read_scalar(path: str | Path) -> float:
         return float(values[0]) if size == len(values) == 1 else float("none")
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} does not hold one number ({str(error).splitlines()[0][:80]})") from error
+    except _HEADERLESS as error:
+        raise InputError(f"{path} does not hold one number ({_reason(error)})") from error
 
 
 @lru_cache(256)
@@ -106,8 +130,14 @@ def read_npz(path: str | Path, names: Sequence[str], optional: Sequence[str] = (
                 with archive.open(f"{name}.npy") as file:
                     out[name] = _read(file, sizes[name], f"{path}: '{name}'")
             return out
-    except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path} is not a readable .npz file ({str(error).splitlines()[0]})") from error
+    except _UNREADABLE as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is not a readable .npz file ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _read(file, size: int, where: str) -> np.ndarray:
@@ -117,10 +147,8 @@ def _read(file, size: int, where: str) -> np.ndarray:
         if version not in _HEADERS:
             raise ValueError(f"format version {version}")
         shape, columns_first, dtype = _HEADERS[version](file)
-    except (ValueError, EOFError) as error:
-        raise InputError(
-            f"{where} is not a readable .npy file ({str(error).splitlines()[0][:120]})"
-        ) from error
+    except _HEADERLESS as error:
+        raise InputError(f"{where} is not a readable .npy file ({_reason(error)})") from error
     if dtype.kind not in "fiub":
         raise InputError(f"{where} holds '{dtype}', not numbers; arrays of objects are never read")
     expected = math.prod(shape) * dtype.itemsize

@@ -7,6 +7,7 @@ to be huge. The list of its variables is read first; only numeric ones of a beli
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def read_mat(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         OSError,
         OverflowError,
         MemoryError,
+        zlib.error,
     ) as error:
         if isinstance(error, InputError):
             raise

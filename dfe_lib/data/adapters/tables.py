@@ -18,6 +18,10 @@ from dfe_lib.errors import InputError
 _EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "#N/A", "#NA"]
 _EMPTY += ["#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"]
 _SHORT_ROW = re.compile(r"Expected (\d+) columns, got (\d+): (.{0,30})")
+MAX_COLUMNS = (
+    5000  # OpenFace writes 714, Py-Feat 2,000; pandas takes minutes for the names of a hundred thousand
+)
+_LINE = 1 << 18  # bytes
 _BLOCK = 4 << 20  # bytes; with Arrow's own 1 MB wide tables take a fifth longer
 
 
@@ -49,10 +53,27 @@ def read_csv(
     if table is None:
         keep = None if only is None else (lambda column: only(column.strip()))
         try:
-            table = pd.read_csv(path, usecols=keep, skipinitialspace=True, encoding="utf-8-sig")
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not readable as {what} ({str(error).splitlines()[0]})") from error
-    table.columns = table.columns.str.strip()
+            table = pd.read_csv(
+                path,
+                usecols=keep,
+                skipinitialspace=True,
+                encoding="utf-8-sig",
+                dtype=dtype,
+                low_memory=False,
+                index_col=False,
+            )
+        except (
+            ValueError,
+            TypeError,
+            OverflowError,
+            OSError,
+            MemoryError,
+        ) as error:  # all that pandas raises here
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{path} is not readable as {what} ({reason})") from error
+    table.columns = table.columns.astype(str).str.strip()
+    if not table.columns.is_unique:
+        raise InputError(f"{path} has the column '{table.columns[table.columns.duplicated()][0]}' twice")
     for name in needs:
         if name not in table.columns:
             has = ", ".join(table.columns[:8])
@@ -99,6 +120,18 @@ def _file(path: str | Path, what: str) -> Path:
     if not path.is_file():
         kind = "a folder, not a file" if path.is_dir() else "not there"
         raise InputError(f"{path} is {kind}; expected {what}")
+    try:
+        with path.open("rb") as file:
+            lines = [file.readline(_LINE + 1) for _ in range(2)]
+        header, first = (next(csv.reader([line.decode("utf-8", "replace")]), []) for line in lines)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected {what}") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is not readable as {what} ({error})") from error
+    if max(map(len, lines)) > _LINE or len(header) > MAX_COLUMNS:
+        raise InputError(f"{path} begins with a line of more than {MAX_COLUMNS} cells; expected {what}")
+    if any(cell.strip() for cell in first[len(header) :]):  # pandas would make row labels of what comes first
+        raise InputError(f"{path} is damaged: its first row has {len(first)} cells, the header {len(header)}")
     return path
 
 
@@ -155,7 +188,9 @@ def numbers(table: pd.DataFrame, names: Iterable[str], path: str | Path) -> np.n
     values = table[list(names)]
     for name, dtype in values.dtypes.items():
         if dtype.kind not in "iufb":
-            raise InputError(f"{path}: column '{name}' must hold numbers, but holds {table[name].iloc[0]!r}")
+            raise InputError(
+                f"{path}: column '{name}' must hold numbers, but holds {table[name].iloc[0]!r:.60}"
+            )
     return values.to_numpy(dtype=np.float64, copy=True)
 
 

@@ -87,7 +87,13 @@ class BP4D(Dataset):
         """Intensity columns of the files ``AU_INT/AU06/<name>_AU06.csv`` beside the coding, aligned by frame."""
         out = {}
         for file in sorted(path.parent.parent.glob(f"AU_INT/AU*/{name}_AU*.csv")):
-            values = np.loadtxt(file, delimiter=",", ndmin=2)
+            try:
+                values = np.loadtxt(file, delimiter=",", ndmin=2)
+            except (OSError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(f"{file} is not readable as frame,intensity ({reason})") from error
+            if values.shape[1:] != (2,) or len(np.unique(values[:, 0])) < len(values):
+                raise InputError(f"{file} must have lines of frame,intensity, each frame once")
             at = pd.Index(values[:, 0]).get_indexer(frame)
             rated = np.where(at >= 0, values[at, 1], np.nan)
             out[file.stem.rsplit("_", 1)[1]] = np.where(rated == _NOT_CODED, np.nan, rated).astype(np.float32)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from dfe_lib.data.adapters.tables import read_csv
 from dfe_lib.data.datasets.index import Tree
+from dfe_lib.errors import InputError
 
 VIDEOS = r"mp4|avi|mov|mkv|webm|flv|m4v|mpg|mpeg|wmv|gif"
 _SHOWN = 12  # names that an error lists before it counts
@@ -35,13 +37,12 @@ class Layout:
             self.missing.append(_readable(path))
             return empty
         try:
-            read = pd.read_csv(
-                self.tree.root / found[0], dtype=dict.fromkeys(text, str), skipinitialspace=True
+            read = read_csv(
+                self.tree.root / found[0], [], "a table of labels", dtype=dict.fromkeys(text, str)
             )
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-            self.missing.append(f"{found[0]} as a readable table ({str(error).splitlines()[0]})")
+        except InputError as error:
+            self.missing.append(f"{found[0]} as a readable table ({error})")
             return empty
-        read.columns = read.columns.str.strip()
         lacking = [c for c in columns if c not in read.columns]
         if lacking:
             has = ", ".join(map(str, read.columns[:12]))

@@ -7,11 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from dfe_lib.data.simulation.config import EFFECTS
 from dfe_lib.data.simulation.lexicon import lexicon
 from dfe_lib.errors import InputError, choices
+from dfe_lib.texts import read_yaml
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 LABELS = ("stress", "depression", *TRAITS)
@@ -47,10 +47,7 @@ def effects(path: str | Path = EFFECTS) -> tuple[Effect, ...]:
     >>> effects()[0].label, effects()[0].display
     ('stress', 'brow_lower')
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as a table of effects ({error})") from error
+    content = read_yaml(path, "a table of effects")
     if not isinstance(content, dict) or set(content) != {"sources", "effects"}:
         raise InputError(f"{path} is no table of effects: it needs exactly the keys sources and effects")
     sources, lines = content["sources"] or {}, content["effects"] or []

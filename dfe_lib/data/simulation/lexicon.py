@@ -7,10 +7,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ICT53
+from dfe_lib.texts import read_yaml
 
 TABLE = Path(__file__).with_name("lexicon.yaml")
 KINDS = ("facs", "beyond", "eyes", "speech")
@@ -94,10 +94,7 @@ def lexicon(path: Path = TABLE) -> Lexicon:
 
 
 def _read(path: Path) -> dict:
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as a lexicon of displays ({error})") from error
+    content = read_yaml(path, "a lexicon of displays")
     keys = {"displays", "pairs"}
     if (
         not isinstance(content, dict)
