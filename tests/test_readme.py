@@ -35,6 +35,7 @@ NOT_RUN = {
     ("train",): "takes minutes; tests/test_training_tables.py trains",
     ("reproduce",): "takes minutes; tests/test_notebooks_ci.py runs the notebooks",
     ("diff",): "needs two finished runs",
+    ("scrub",): "needs a finished run; tests/test_sharing.py scrubs",
     ("bench",): "takes minutes",
     ("build",): "takes minutes",
     ("data", "fetch"): "uses the network",
