@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from dfe_lib.errors import DFEError
 
 STARTING_S = 60.0  # granted on top before the first sign of life: a new worker imports MediaPipe or torch
+SETTLED_S = 0.3  # a worker process is this old before it does its first call
 HUNG = 70  # exit status of a worker that gave itself up; EX_SOFTWARE
 
 
@@ -95,6 +96,7 @@ class _Watch:
                 os._exit(HUNG)
 
 
+_born = time.monotonic()  # of this module in this process: a worker imports it for its first call
 _here = threading.local()  # the watch over the call that this thread is doing
 
 
@@ -105,7 +107,11 @@ def alive(*_) -> None:
 
 
 def perform(call: Call) -> Said:
-    """Do a call, in the worker. An error comes back as a value, so that none is printed on the way."""
+    """Do a call, in the worker. An error comes back as a value, so that none is printed on the way.
+
+    Dask loses sight of a worker that ends in the moment of its start, so the first call waits a little.
+    """
+    time.sleep(max(0.0, _born + SETTLED_S - time.monotonic()))
     started = time.monotonic()
     _here.watch = None if call.silent_s is None else _Watch(call.silent_s)
     try:

@@ -10,17 +10,18 @@ import itertools
 import logging
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from dfe_lib.batch.attempts import Queue, Task
 from dfe_lib.batch.calls import Call, Ended, Said, perform
-from dfe_lib.errors import AssetError, ConfigError, DFEError, OutputError, RunError
+from dfe_lib.errors import AssetError, ConfigError, DFEError, OutputError, RunError, printable
 
 MEMORY_EACH = 1.5e9  # bytes: extraction takes 0.7 GB, and the pictures of a large video some more
 PATIENCE_S = 120.0  # without any worker on this machine
-RECOUNT_S = 1.0  # between two looks at how many workers there are
-MENDED_S = 4.0  # a worker takes one or two to come back
+LOOK_S = 0.5  # between two looks at which workers are there
+LOST_S = 5.0  # to hear from Dask what became of a call whose worker is gone
 # Errors that no other recording would be spared: worth stopping for, not worth a second attempt.
 STOPPING = (AssetError, ConfigError, OutputError)
 
@@ -42,13 +43,13 @@ class Workers:
         self.dashboard: str | None = client.dashboard_link
         self._local = client.cluster  # None where a scheduler was there before us
         self._numbers = itertools.count()
-        self._n = self._wanted = self.n
-        self._counted = self._full = time.monotonic()
+        self._there: dict[str, int] = client.nthreads()
+        self._looked = self._full = time.monotonic()
 
     @property
     def n(self) -> int:
         """How many calls run at once; on a cluster it may change from moment to moment."""
-        return sum(self._client.nthreads().values())
+        return sum(self._there.values())
 
     def each(self, calls: Iterable[Call]) -> Iterator[Ended]:
         """Do all calls; each ends on its own, in no particular order.
@@ -63,30 +64,39 @@ class Workers:
         RunError : no worker is there for ``PATIENCE_S`` on this machine.
         """
         queued = Queue(calls)
-        running: dict[str, tuple[Task, object]] = {}
+        waiting = queued.next()
+        running: dict[str, tuple[Task, str, object]] = {}
         ended: queue.SimpleQueue = queue.SimpleQueue()
         try:
-            while True:
-                while len(running) < self._room() and (task := queued.next()) is not None:
-                    key = f"{task.call.key}-{next(self._numbers)}"
-                    future = self._client.submit(perform, task.call, key=key, pure=False)
-                    running[future.key] = task, future
+            while waiting is not None or running:
+                self._look()
+                while waiting is not None and (worker := self._free(running)) is not None:
+                    # To a worker that does nothing else: who shares one with a call that kills it would die as well.
+                    key = f"{printable(waiting.call.key)}-{next(self._numbers)}"  # Dask takes UTF-8 alone
+                    future = self._client.submit(perform, waiting.call, key=key, pure=False, workers=[worker])
+                    running[future.key] = waiting, worker, future
                     future.add_done_callback(ended.put)
-                if not running:
-                    return
+                    waiting = queued.next()
                 try:
-                    future = ended.get(timeout=1.0)  # workers may come in the meantime
+                    future = ended.get(timeout=LOOK_S)
                 except queue.Empty:
+                    future = self._lost(running)
+                if future is None or future.key not in running:
                     continue
-                task, _ = running.pop(future.key)
+                task, worker, _ = running.pop(future.key)
                 said = self._said(task.call, future)
                 future.release()
+                if isinstance(said.error, WorkerDied):
+                    self._there.pop(worker, None)  # until it is seen again
                 if isinstance(said.error, STOPPING):
                     raise said.error
-                if (outcome := queued.settle(task, said)) is not None:
+                outcome = queued.settle(task, said)
+                if waiting is None:
+                    waiting = queued.next()
+                if outcome is not None:
                     yield outcome
         finally:
-            self._client.cancel([future for _, future in running.values()], force=True)
+            self._client.cancel([future for *_, future in running.values()], force=True)
 
     def map(self, function: Callable, *columns: Iterable) -> list:
         """``[function(*row) for row in zip(*columns)]``, spread over the workers.
@@ -108,42 +118,45 @@ class Workers:
             values[int(ended.call.key.rsplit("/", 1)[1])] = ended.value
         return values
 
-    def _room(self) -> int:
-        """How many calls may run now; waits while there is no worker at all."""
-        started = time.monotonic()
-        while True:
-            now = time.monotonic()
-            if now - self._counted > RECOUNT_S:
-                self._n, self._counted = self.n, now
-                self._mend(now)
-            if self._n:
-                return self._n
-            if self._local is not None and now - started > PATIENCE_S:
-                raise RunError(
-                    f"no worker process has started for {PATIENCE_S:.0f} s; is there memory for one (1.5 GB)?"
-                )
-            time.sleep(0.2)
+    def _free(self, running: dict[str, tuple[Task, str, object]]) -> str | None:
+        """Address of a worker with nothing to do."""
+        busy = Counter(worker for _, worker, _ in running.values())
+        return next((worker for worker, threads in self._there.items() if busy[worker] < threads), None)
 
-    def _mend(self, now: float) -> None:
-        """Replace workers on this machine that stay away.
+    def _lost(self, running: dict[str, tuple[Task, str, object]]):
+        """A call whose worker has gone without a word, if there is one."""
+        return next(
+            (f for _, worker, f in running.values() if worker not in self._there and not f.done()), None
+        )
+
+    def _look(self) -> None:
+        """See which workers are there; on this machine, replace those that stay away.
 
         Dask starts a worker anew when its process ends, but not one that ends in the moment of its start.
+
+        Raises
+        ------
+        RunError : there is none, for long.
         """
-        if self._local is None or self._n >= self._wanted:
+        now = time.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._there, self._looked = self._client.nthreads(), now
+        if self._local is None:
+            return
+        if self._there:
             self._full = now
-        elif now - self._full > MENDED_S:
-            for name, nanny in list(self._local.workers.items()):
-                if nanny.process is None or not nanny.process.is_alive():
-                    self._local.worker_spec.pop(name, None)
-            self._local.scale(self._wanted)
-            self._full = now
+        elif now - self._full > PATIENCE_S:
+            raise RunError(
+                f"no worker process has started for {PATIENCE_S:.0f} s; is there memory for one (1.5 GB)?"
+            )
 
     @staticmethod
     def _said(call: Call, future) -> Said:
         from distributed import CancelledError, KilledWorker
 
         try:
-            return future.result()
+            return future.result(timeout=LOST_S)
         except (
             KilledWorker,
             CancelledError,
@@ -202,7 +215,9 @@ def workers(n: int | None = None, scheduler: str | None = None) -> Iterator[Work
             yield Workers(client)
         return
     # A call that killed its worker comes back to us at once: the attempts are ours to count.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+    # And fifteen seconds after a death Dask would give up the place of a worker that has died again just then.
+    ours = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "100 days"}
+    with dask.config.set(ours):
         # Encrypted and on loopback: whoever reaches a scheduler can have it run anything.
         cluster = LocalCluster(
             n_workers=n or sensible(),
