@@ -68,7 +68,7 @@ def bag_of_table(path: str, n_codes: int) -> pd.DataFrame:
 
     columns = [c for c in frames.columns_of(path) if c in frames.KEYS or c.startswith("token_")]
     total: dict[str, np.ndarray] = {}
-    for part in frames.parts(path, columns, needs=["token_"]):
+    for part in frames.parts(path, columns, needs=["token_"], rows=65_536):
         if not len(part):
             continue
         names = part["recording"].to_numpy()

@@ -164,7 +164,7 @@ def test_bags_are_counted_part_by_part_and_by_workers(table, tmp_path, monkeypat
     one = export_bags([path], tmp_path / "one.csv", 4).table.read_bytes()
     (path.parent / "a.parquet").write_bytes(path.read_bytes())
     parts = frames.parts
-    monkeypatch.setattr(frames, "parts", lambda *args, **more: parts(*args, **more, rows=4))
+    monkeypatch.setattr(frames, "parts", lambda *args, **more: parts(*args, **{**more, "rows": 4}))
     assert export_bags([path], tmp_path / "two.csv", 4).table.read_bytes() == one
 
     class Here:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
@@ -9,8 +12,10 @@ import pytest
 
 from dfe_lib import frames, shards
 from dfe_lib.analysis import sources
+from dfe_lib.bench.timing import in_new_process
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import ConfigError, InputError
+from dfe_lib.paths import REPOSITORY
 from dfe_lib.space import ICT53
 from dfe_lib.tokens import Tokenizer
 from dfe_lib.tokens.tables import encode_table
@@ -238,3 +243,79 @@ def test_frames_of_ones_own_are_thinned_on_the_way(tmp_path):
         np.testing.assert_array_equal(thin.psi, after.psi)
         np.testing.assert_array_equal(thin.unit, after.unit)
         assert len(thin.psi) <= most and thin.unit_name == "recording"
+
+
+# what it costs
+
+costs, scale = (importlib.import_module(f"dfe_lib.bench.{name}") for name in ("costs", "scale"))
+RATES = costs.Rates(50, 1e4, 5e4, 1e4, 2e5, 1e5, 5e4, 1e4, 4800, 440, 14, 375, 0.01, 0.002)
+
+
+def test_costs_by_hand():
+    one = costs.cost(10, RATES, workers=1)
+    assert one.frames == 1_080_000 and one.recordings == 60
+    assert one.extract_core_h == pytest.approx(6.0) and one.encode_core_h == pytest.approx(0.03)
+    assert one.whole_gb == pytest.approx(5.184) and one.spool_gb == pytest.approx(0.22896)
+    assert one.wall_h == pytest.approx(6.0 + 0.03 + 0.0015 + 3 * 60 * 0.01 / 3600)
+    many = costs.cost(1000, RATES, workers=10)
+    assert many.extract_core_h == pytest.approx(600) and many.psi_gb == pytest.approx(108e6 * 440 / 1e9)
+    assert many.spool_gb == pytest.approx(1e7 * 212 / 1e9)  # more frames are not trained on
+    assert many.wall_h == pytest.approx(one.wall_h * 10, rel=1e-3)
+    # 10⁵ tasks of 0.01 s on 1,000 workers: the scheduler needs 200 s to give them out
+    assert costs.wall(1e5, 0.01, 1000, RATES) == pytest.approx(200)
+
+
+def test_the_page_of_costs_is_written_from_figures(tmp_path):
+    rates = {f"rate_{k}": v for k, v in vars(RATES).items()} | {"run_predicted_s": 2.0, "run_measured_s": 2.5}
+    speeds = {
+        "bags": RATES.bags,
+        "spool": RATES.spool,
+        "train_joint": RATES.joint,
+        "train_refine": RATES.refine,
+    }
+    figures = {
+        "costs": {"figures": rates},
+        "scale": {"figures": {f"{k}_frames_per_s": v for k, v in speeds.items()}},
+    }
+    assert costs.Rates.measured(figures) == RATES
+    path = tmp_path / "scaling.md"
+    path.write_text((REPOSITORY / "docs" / "scaling.md").read_text())
+    for _ in range(2):
+        costs.document(figures, path)
+        text = path.read_text()
+        assert text.count("| extraction, core-hours | 6 | 600 | 6e+04 |") == 1
+        assert text.count("| run | 2 | 2.5 | 1.25 |") == 1 and text.count("<!--") == 4
+    with pytest.raises(InputError, match="dfe bench scale"):
+        costs.Rates.measured({"costs": {"figures": rates}})
+
+
+def test_a_simulated_shard_is_encoded_and_only_its_tokens_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "simulated_parts", lambda number: iter([long_table(f"{number}", 400, number)]))
+    for number in (0, 9):
+        shard = scale.encode_shard(number, str(tmp_path))
+        assert (shard.frames, shard.words) == (400, 6 * shard.encoded)
+    kept = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.parquet"))
+    assert kept == ["tokens/dataset=sim0/00000.parquet", "tokens/dataset=sim1/00009.parquet"]
+    assert not any(c.startswith("psi_") for c in frames.columns_of(tmp_path / kept[0]))
+
+
+def test_simulated_workers_do_what_is_predicted_of_them():
+    """Sixteen threads and tasks of a tenth of a second; the bound is wide, since machines are busy."""
+    taken = costs._sleeping(16, 64, 0.1)
+    assert 0.4 <= taken < 10
+
+
+def test_memory_does_not_grow_with_the_number_of_shards(tmp_path):
+    """Reading, in processes of their own: thirty files take no more than one."""
+    path = frames.write_parts([long_table(f"r{i}", 5000, i) for i in range(2)], tmp_path / "0.parquet")
+    for i in range(1, 30):
+        os.link(path, tmp_path / f"{i}.parquet")
+    code = (
+        "import sys\nfrom dfe_lib import frames, shards\nfrom dfe_lib.bench.timing import peak_mb\n"
+        "files = shards.find(sys.argv[1])[:int(sys.argv[2])]\n"
+        "columns = frames.columns_of(files[0])\n"
+        "print(sum(len(part) for part in frames.stream(files, columns)), peak_mb())"
+    )
+    (one, small), (thirty, large) = (in_new_process(code, tmp_path, n) for n in (1, 30))
+    assert (one, thirty) == (10_000, 300_000)  # 64 MB of ψ
+    assert large < small + 30

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dfe_lib.bench.codings import codings
+from dfe_lib.bench.costs import costs, document
 from dfe_lib.bench.datasets import datasets
 from dfe_lib.bench.explorer import explorer
 from dfe_lib.bench.extraction import extraction
@@ -21,6 +22,7 @@ from dfe_lib.bench.privacy import privacy
 from dfe_lib.bench.quality import quality
 from dfe_lib.bench.readers import readers
 from dfe_lib.bench.report import markdown
+from dfe_lib.bench.scale import scale
 from dfe_lib.bench.simulation import simulation
 from dfe_lib.bench.tokens import tokens
 from dfe_lib.errors import ConfigError, choices
@@ -44,6 +46,8 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "planted_mixed": partial(planted, "mixed"),
     "planted_facs": partial(planted, "facs"),
     "planted_beyond": partial(planted, "beyond"),
+    "scale": scale,
+    "costs": costs,
     "faults_training": partial(faults, "training"),
     "faults_reproduce": partial(faults, "reproduce"),
     "faults_extraction": partial(faults, "extraction"),
@@ -75,6 +79,8 @@ def run(suite: str = "all", target: Path = RESULT, report: Path = REPORT) -> dic
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(result, indent=2) + "\n")
         report.write_text(markdown(result))
+        if target == RESULT:
+            document(result)
     return result
 
 

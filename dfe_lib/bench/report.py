@@ -4,6 +4,10 @@ from __future__ import annotations
 
 # (figure, what should be reached, as text); the goals are the project's own.
 GOALS = {
+    "frames_lost": "0",
+    "encode_resident_mb": "≤ 2,000",
+    "train_all_resident_mb": "≤ 2,000",
+    "read_all_resident_mb": "≤ 2,000",
     "lost_doubled_changed_or_left_over": "0",
     "true_stream_frames_per_s": "≥ 1,000,000",
     "extract_relative_to_bare_loop": "≥ 0.85",
@@ -51,6 +55,19 @@ GOALS = {
 }
 
 ABOUT = {
+    "scale": """10⁸ simulated frames (926 hours at 30 frames per second), made as tables of a million each by worker
+processes, one a core, encoded (greedy, shipped tokenizer) from file to file, counted into bags, and thrown away but
+for their tokens. Speeds are frames per second of one worker while all work; `resident_mb` is the largest of a process
+at its end. `read_*` are fresh processes over the token tables: three columns of all (`all`), of one file (`shard`), of
+one of eight partitions, one column, one recording; `share_of_bytes` by the kernel's count. `train_*`: 300 joint, 30
+refining and 100 following steps with the reader over 10⁸ frames (a million on disk, met again with other noise) and
+over 10⁶, frames per second of processor time. `spool`: tables into the raw file that training reads, one and ten
+million frames.
+An interrupted run is taken up by the next `dfe bench scale`.""",
+    "costs": """Constants of the model in docs/scaling.md (`rate_*`: frames per second of one core by processor time,
+bytes of a frame, seconds of a task), on one clip with a face in every frame, and what the model says of runs beside
+what they take. `simulated_N`: N threads of one process that sleep, behind the real scheduler.
+`starved`: tasks too short for the scheduler to keep 256 workers busy.""",
     "simulation": """The behaviour simulator: frames per second of the true stream of ψ, as frame tables, and as tables
 with the noise of extraction (53 normal numbers a frame, and their product with a matrix). Then, for 60 people with four
 recordings of 30 s and effect 0.8, how well a plain logistic regression tells labels of people it has not seen, by
