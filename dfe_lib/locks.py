@@ -20,6 +20,7 @@ from filelock import FileLock, SoftFileLock, Timeout
 from dfe_lib.errors import REFUSED, InputError, cannot_write
 
 NAME = ".lock"
+_GONE = ".gone"
 PATIENCE_S = 0.5  # a process that was killed a moment ago is still being taken down
 
 
@@ -88,19 +89,19 @@ def clear(folder: str | Path) -> None:
             folders.append(path)
         elif path.name != NAME:
             path.unlink()
-    for path in folders:
-        gone = path.with_name(
-            f"{path.name}.gone"
-        )  # a run that is killed now must not leave half of it behind
-        os.replace(path, gone)
+    for path in sorted(
+        folders, key=lambda path: path.suffix != _GONE
+    ):  # those first that a killed run began with
+        gone = path
+        if path.suffix != _GONE:
+            gone = path.with_name(path.name + _GONE)  # half a folder must never stand under its name
+            os.replace(path, gone)
         shutil.rmtree(gone)
 
 
 def _sign(lock: FileLock, place: Path, what: str) -> tuple[int, int] | None:
     """Write who is here into the lock file; returns its identity, or None where filelock keeps a file of its own."""
-    if isinstance(
-        lock, SoftFileLock
-    ):  # a file system without locks: the file is a marker, with its own content
+    if isinstance(lock, SoftFileLock):  # on a file system without locks: a marker with content of its own
         return None
     started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     here = {"what": what, "process": os.getpid(), "host": socket.gethostname(), "since": started}

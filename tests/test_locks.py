@@ -73,6 +73,7 @@ def test_clear_leaves_the_lock_alone(tmp_path):
     work = tmp_path / "work"
     with locks.alone(work, "one"):
         (work / "sub" / "deep").mkdir(parents=True)
+        (work / "sub.gone" / "half").mkdir(parents=True)  # a run was killed while it cleared
         (work / "file").write_text("x")
         (work / "link").symlink_to(tmp_path / "elsewhere")
         locks.clear(work)
