@@ -50,7 +50,7 @@ _KINDS = {"frame": "iu", "n_faces": "iu", "time_s": "iuf", "detected": "b"}
 _KINDS |= {"psi_": "f", "sd_": "f", "pose_": "f", "token_": "iu"}
 _WORDS = {"iu": "whole numbers", "iuf": "numbers", "b": "true or false", "f": "numbers with a fraction"}
 # A table may be this large when unpacked, or else this many times its file: only what was made to harm is neither.
-MAX_BYTES, MAX_RATIO = 2**29, 2000
+MAX_BYTES, MAX_RATIO = 2**29, 500
 _PAGES = (
     2**20
 )  # bytes of a column that are read at once: a row group may hold a million frames, 6 GB of landmarks

@@ -17,6 +17,7 @@ from dfe_lib.bench.datasets import datasets
 from dfe_lib.bench.explorer import explorer
 from dfe_lib.bench.extraction import extraction
 from dfe_lib.bench.faults import faults
+from dfe_lib.bench.hostile import hostile
 from dfe_lib.bench.prediction import null, planted, prediction
 from dfe_lib.bench.privacy import privacy
 from dfe_lib.bench.quality import quality
@@ -48,6 +49,7 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "planted_beyond": partial(planted, "beyond"),
     "scale": scale,
     "costs": costs,
+    "hostile": hostile,
     "faults_training": partial(faults, "training"),
     "faults_reproduce": partial(faults, "reproduce"),
     "faults_extraction": partial(faults, "extraction"),

@@ -8,6 +8,9 @@ GOALS = {
     "encode_resident_mb": "≤ 2,000",
     "train_all_resident_mb": "≤ 2,000",
     "read_all_resident_mb": "≤ 2,000",
+    "findings": "0",
+    "slowest_input_s": "≤ 10",
+    "largest_memory_of_an_input_mb": "≤ 1,000",
     "lost_doubled_changed_or_left_over": "0",
     "true_stream_frames_per_s": "≥ 1,000,000",
     "extract_relative_to_bare_loop": "≥ 0.85",
@@ -68,6 +71,15 @@ An interrupted run is taken up by the next `dfe bench scale`.""",
 bytes of a frame, seconds of a task), on one clip with a face in every frame, and what the model says of runs beside
 what they take. `simulated_N`: N threads of one process that sleep, behind the real scheduler.
 `starved`: tasks too short for the scheduler to keep 256 workers busy.""",
+    "hostile": """Damaged and hostile files for every reader of files from outside: bit flips, cuts, splices, odd
+integers and numbers, broken text, JSON and YAML with other trees, arrays, tensors, tables and pickles whose headers
+lie, bombs, names that lead out, programs in data (`dfe_lib.bench.hostile`). Every input goes to its reader in a process
+that may take 1 GiB of address space more than it had and 10 s of processor time, and whose writes, processes,
+connections and reads of baits outside its folder are watched. An input may end in success or in an error of ours, in
+one printable sentence of at most 2,500 characters; all else is a finding, and a seed that is not read is one too.
+`acts`: wrote, ran, or asked for something. The number of a mutant repeats it:
+`dfe_lib.bench.hostile.harness.mutant(reader, READERS[reader].seeds(), number)`. Seconds are of the processor, megabytes
+of resident memory that one input added at most.""",
     "simulation": """The behaviour simulator: frames per second of the true stream of ψ, as frame tables, and as tables
 with the noise of extraction (53 normal numbers a frame, and their product with a matrix). Then, for 60 people with four
 recordings of 30 s and effect 0.8, how well a plain logistic regression tells labels of people it has not seen, by
