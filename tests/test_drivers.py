@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfe_lib.analysis.prediction.drivers import companions, drivers, occurrence, token_numbers, with_displays
+from dfe_lib.analysis.prediction.drivers import (
+    companions,
+    drivers,
+    occurrence,
+    share_with,
+    token_numbers,
+    with_displays,
+)
 from dfe_lib.analysis.prediction.metrics import DEPRESSION_SCORE, PERSONALITY, STRESS
 from dfe_lib.errors import InputError
 
@@ -90,10 +97,14 @@ def clip(codes, fps=1.0, recording="a"):
 
 
 def test_occurrence_counts_frames_of_each_stretch_by_group():
-    codes, times = zip(clip([0, 0, 1, 1]), clip([1, 1, 1, 0], recording="b"), strict=True)
+    written = [clip([0, 0, 1, 1]), clip([1, 1, 1, 0], recording="b")]
     about = pd.DataFrame({"recording": ["a", "b"], "subject": ["p", "q"]})
     group = pd.Series({"a": "stressed", "b": "calm"})
-    table = occurrence(np.concatenate(codes), pd.concat(times, ignore_index=True), about, group, [0], bins=2)
+    table = occurrence(written, about, group, [0], bins=2)
+    codes, times = zip(*written, strict=True)
+    whole = [(np.concatenate(codes), pd.concat(times, ignore_index=True))]
+    pd.testing.assert_frame_equal(occurrence(whole, about, group, [0], bins=2), table)
+    assert share_with(written, [0]).to_dict() == share_with(whole, [0]).to_dict() == {"a": 0.5, "b": 0.25}
     shares = table.set_index(["group", "time_s"])["share"]
     assert shares["stressed"].tolist() == [1, 0] and shares["calm"].tolist() == [0, 0.5]
     assert shares["calm"].index.tolist() == [0.5, 2.5]
@@ -103,7 +114,7 @@ def test_companions_name_the_display_that_a_token_goes_with():
     codes, times = clip([5, 5, 2, 2, 5, 2, 2, 2])
     events = pd.DataFrame({"recording": "a", "display": ["smile", "smile", "frown"]})
     events["onset_s"], events["offset_s"] = [0.0, 3.9, 2.0], [1.5, 4.2, 3.0]
-    table = companions(codes, times, events, [2, 5])
+    table = companions([(codes, times)], events, [2, 5])
     assert table.drop_duplicates("token").set_index("token")["display"].to_dict() == {2: "frown", 5: "smile"}
     row = table.query("token == 5 and display == 'smile'").iloc[0]
     assert (row["during"], row["elsewhere"], row["phi"]) == pytest.approx((1.0, 0.0, 1.0))
@@ -116,7 +127,7 @@ def test_drivers_are_set_beside_what_was_planted():
     planted = pd.DataFrame(
         {"display": ["smile", "smile+nod"], "acts": ["rate", "pairing"], "weight": [-1.0, 0.5]}
     )
-    found = with_displays(pd.DataFrame({"feature": ["t5", "t2"]}), codes, times, events, planted)
+    found = with_displays(pd.DataFrame({"feature": ["t5", "t2"]}), [(codes, times)], events, planted)
     assert found["display"].tolist() == ["smile", "frown"]
     assert found["planted"].tolist() == ["rate -1, pairing +0.5", ""]
     assert found["note"].tolist()[0] == "smile\nφ 1.00, planted" and "planted" not in found["note"][1]

@@ -6,7 +6,7 @@ one of these and need not know which it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,15 @@ class Alphabet:
     templates: np.ndarray
     space: ExpressionSpace
     codes: Callable[[pd.DataFrame], np.ndarray]
+
+    def write(self, table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+        """The words of a frame table's detected frames, (n, S), and which frames these are: ``recording, time_s``."""
+        seen = table[table["detected"]].reset_index(drop=True)
+        return self.codes(seen), seen[["recording", "time_s"]]
+
+    def written(self, cohort: Cohort) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+        """:meth:`write` of whole recordings at a time; nothing is kept, so that a cohort may be of any size."""
+        return (self.write(chunk) for chunk in cohort.chunks() if chunk["detected"].any())
 
     def numbers(self, features: Sequence[str]) -> list[int]:
         """Numbers of words, by the columns of ``row``.

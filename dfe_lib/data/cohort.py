@@ -71,6 +71,19 @@ class Cohort:
         """Frame tables of one or more whole recordings each, every recording once; memory is that of one."""
         yield from [self._frames] if isinstance(self._frames, pd.DataFrame) else self._frames()
 
+    def one(self, recording: str) -> pd.DataFrame:
+        """The frames of one recording; those that come before it are passed by.
+
+        Raises
+        ------
+        InputError : there is none by that name.
+        """
+        for table in self.chunks():
+            own = table["recording"] == recording
+            if own.any():
+                return table[own].reset_index(drop=True)
+        raise InputError(f"the cohort has no recording '{recording}'")
+
 
 def read_cohort(frames_path: str | Path, recordings_path: str | Path, labels: Sequence[str]) -> Cohort:
     """A user's own cohort, as ``dfe extract`` writes it, with a table of labels.

@@ -76,7 +76,7 @@ def test_units_take_the_place_of_tokens(opened):
     with pytest.raises(InputError, match="AU12_9"):
         alphabet.numbers(["AU12_9"])
     group = opened.cohort.recordings.set_index("recording")["depressed"]
-    when = occurrence(codes, seen, opened.cohort.recordings, group, numbers[:2])
+    when = occurrence(alphabet.written(opened.cohort), opened.cohort.recordings, group, numbers[:2])
     assert set(when["token"]) == set(numbers[:2]) and when["share"].between(0, 1).all()
 
 

@@ -7,6 +7,7 @@ correlation with the label, and beside its stability over folds and over halves 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from dfe_lib.analysis.prediction.model import (
     permute_labels,
     prepare,
 )
-from dfe_lib.analysis.statistics import mean_intervals
+from dfe_lib.analysis.statistics import ratio, score_intervals
 from dfe_lib.errors import InputError, choices
 
 
@@ -118,9 +119,13 @@ def drivers(
     return Drivers(ordered, pd.DataFrame(weights, columns=features.columns), pd.DataFrame(agreement))
 
 
+# Words of the frames with a face, (n, S), and the same n rows: ``recording, time_s``; whole recordings at a time, as
+# :meth:`dfe_lib.analysis.alphabet.Alphabet.written` gives them.
+Written = Iterable[tuple[np.ndarray, pd.DataFrame]]
+
+
 def occurrence(
-    codes: np.ndarray,
-    frames: pd.DataFrame,
+    written: Written,
     recordings: pd.DataFrame,
     group: pd.Series,
     tokens: list[int],
@@ -131,7 +136,7 @@ def occurrence(
 
     Parameters
     ----------
-    codes : (n, S) tokens of the frames with a face. frames : the same n rows: ``recording, time_s``.
+    written : words and times of the frames; of these only sums are kept.
     recordings : ``recording, subject``. group : name of each recording's group (e.g. "stressed"), by recording.
     bins : stretches of equal length, from a recording's first frame to its last.
 
@@ -140,43 +145,52 @@ def occurrence(
     DataFrame with ``token, group, time_s`` (middle of the stretch, mean over recordings), ``share``, and ``low, high``:
     95 % interval over subjects.
     """
-    n_codes = int(max(codes.max(), *tokens)) + 1
-    present = token_presence(codes, n_codes)[:, tokens].astype(float)
-    time = frames["time_s"].to_numpy() - frames.groupby("recording")["time_s"].transform("min").to_numpy()
-    length = frames.assign(t=time).groupby("recording")["t"].transform("max").to_numpy()
-    part = np.minimum((time / np.maximum(length, 1e-9) * bins).astype(int), bins - 1)
-    subject = frames["recording"].map(recordings.set_index("recording")["subject"]).to_numpy()
-    where = frames["recording"].map(group).to_numpy()
+    whose, of_group, parts = recordings.set_index("recording")["subject"], group.rename("group"), []
+    for codes, frames in written:
+        time = frames["time_s"] - frames.groupby("recording")["time_s"].transform("min")
+        length = time.groupby(frames["recording"]).transform("max").to_numpy()
+        part = np.minimum((time.to_numpy() / np.maximum(length, 1e-9) * bins).astype(int), bins - 1)
+        rows = pd.DataFrame(_has(codes, tokens).astype(float), columns=range(len(tokens)))
+        rows = rows.assign(frames=1.0, time=time.to_numpy(), bin=part, subject=frames["recording"].map(whose))
+        rows["group"] = frames["recording"].map(of_group)
+        parts.append(rows.groupby(["group", "bin", "subject"], sort=False).sum())
+    sums = pd.concat(parts).groupby(["group", "bin", "subject"], sort=False).sum().reset_index()
     rng, rows = np.random.default_rng(seed), []
     for name in pd.unique(group):
         for b in range(bins):
-            at = (where == name) & (part == b)
-            if not at.any():
+            at = sums[(sums["group"] == name) & (sums["bin"] == b)]
+            if at.empty:
                 continue
-            share, low, high = mean_intervals(present[at], subject[at], rng)
-            middle = float(time[at].mean())
+            terms = [at[["frames", i]].to_numpy() for i in range(len(tokens))]
+            found = score_intervals(terms, at["subject"].to_numpy(), ratio, rng)
+            middle = float(at["time"].sum() / at["frames"].sum())
             rows += [
-                {
-                    "token": t,
-                    "group": name,
-                    "time_s": middle,
-                    "share": share[i],
-                    "low": low[i],
-                    "high": high[i],
-                }
-                for i, t in enumerate(tokens)
+                {"token": t, "group": name, "time_s": middle, "share": f.value, "low": f.low, "high": f.high}
+                for t, f in zip(tokens, found, strict=True)
             ]
     return pd.DataFrame(rows)
 
 
-def companions(
-    codes: np.ndarray, frames: pd.DataFrame, events: pd.DataFrame, tokens: list[int]
-) -> pd.DataFrame:
+def share_with(written: Written, tokens: list[int]) -> pd.Series:
+    """Share of the frames of each recording that have any of ``tokens``, by recording."""
+    parts = [
+        pd.Series(_has(codes, tokens).any(axis=1)).groupby(frames["recording"]).mean()
+        for codes, frames in written
+    ]
+    return pd.concat(parts).sort_index()
+
+
+def _has(codes: np.ndarray, tokens: list[int]) -> np.ndarray:
+    """(n, len(tokens)) bool: whether a frame has a token."""
+    return token_presence(codes, int(max(codes.max(), *tokens)) + 1)[:, tokens]
+
+
+def companions(written: Written, events: pd.DataFrame, tokens: list[int]) -> pd.DataFrame:
     """Which true displays of a simulated cohort each token goes with.
 
     Parameters
     ----------
-    codes, frames : as in :func:`occurrence`.
+    written : as in :func:`occurrence`.
     events : ``recording, display, onset_s, offset_s`` of the simulator.
 
     Returns
@@ -185,23 +199,25 @@ def companions(
     share of the frames with the token while the display is on and while it is not; ``phi``, the correlation of the two
     over frames.
     """
-    n_codes = int(max(codes.max(), *tokens)) + 1
-    has = token_presence(codes, n_codes)[:, tokens].astype(float)
     names = sorted(events["display"].unique())
-    on = np.zeros((len(frames), len(names)))
-    row = {name: i for i, name in enumerate(names)}
-    clips = {name: (part.index.to_numpy(), part["time_s"].to_numpy()) for name, part in
-             frames.reset_index(drop=True).groupby("recording", sort=False)}  # fmt: skip
-    for recording, part in events.groupby("recording", sort=False):
-        if recording not in clips:
-            continue
-        at, time = clips[recording]
-        first = np.searchsorted(time, part["onset_s"].to_numpy())
-        last = np.searchsorted(time, part["offset_s"].to_numpy(), side="right")
-        for display, a, b in zip(part["display"], first, last, strict=True):
-            on[at[a:b], row[display]] = 1
-    both, n = has.T @ on, len(frames)
-    h, o = has.sum(axis=0)[:, None], on.sum(axis=0)[None, :]
+    row, shown = (
+        {name: i for i, name in enumerate(names)},
+        dict(list(events.groupby("recording", sort=False))),
+    )
+    both, n = np.zeros((len(tokens), len(names))), 0
+    h, o = np.zeros((len(tokens), 1)), np.zeros((1, len(names)))
+    for codes, frames in written:
+        has, on = _has(codes, tokens).astype(float), np.zeros((len(frames), len(names)))
+        for recording, clip in frames.reset_index(drop=True).groupby("recording", sort=False):
+            if recording not in shown:
+                continue
+            part, at, time = shown[recording], clip.index.to_numpy(), clip["time_s"].to_numpy()
+            first = np.searchsorted(time, part["onset_s"].to_numpy())
+            last = np.searchsorted(time, part["offset_s"].to_numpy(), side="right")
+            for display, a, b in zip(part["display"], first, last, strict=True):
+                on[at[a:b], row[display]] = 1
+        both, n = both + has.T @ on, n + len(frames)
+        h, o = h + has.sum(axis=0)[:, None], o + on.sum(axis=0)[None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         during, elsewhere = both / o, (h - both) / (n - o)
         phi = (both * n - h * o) / np.sqrt(h * (n - h) * o * (n - o))
@@ -216,14 +232,14 @@ def companions(
 
 
 def with_displays(
-    top: pd.DataFrame, codes: np.ndarray, frames: pd.DataFrame, events: pd.DataFrame, planted: pd.DataFrame
+    top: pd.DataFrame, written: Written, events: pd.DataFrame, planted: pd.DataFrame
 ) -> pd.DataFrame:
     """Drivers that are tokens, each with the true display that it goes with, and what was planted there.
 
     Parameters
     ----------
     top : rows of :attr:`Drivers.table`, features ``t<code>``.
-    codes, frames, events : as for :func:`companions`.
+    written, events : as for :func:`companions`.
     planted : ``display, acts, weight``: the label's lines of the simulator's table of effects.
 
     Returns
@@ -231,7 +247,7 @@ def with_displays(
     ``top`` with ``token, display, phi``, ``planted`` (what the label does to the display; empty: nothing) and ``note``.
     """
     tokens = token_numbers(top["feature"].tolist())
-    best = companions(codes, frames, events, tokens).drop_duplicates("token").set_index("token")
+    best = companions(written, events, tokens).drop_duplicates("token").set_index("token")
     out = top.assign(
         token=tokens, display=best.loc[tokens, "display"].to_numpy(), phi=best.loc[tokens, "phi"].to_numpy()
     )
