@@ -74,7 +74,14 @@ def extracted(folder, rng):
     table = frames.read(folder / f"{PEOPLE[0]}.parquet")
     export(table, folder / f"{PEOPLE[0]}.csv", "openface", units=True)
     export_bags([folder / f"{n}.parquet" for n in PEOPLE], folder / "bags.csv", 4)
-    Tokenizer.load().save(folder / "tokenizer")
+    mine = Tokenizer.load()
+    mine.card = {
+        "what": "mine",
+        "made_from": "9 frames of kitty.parquet",
+        "held_out_subjects": ["kitty"],
+        "rebuild": "x",
+    }
+    mine.save(folder / "tokenizer")
 
 
 def notebook(folder, source, says, parameters, name="08_token_explorer"):

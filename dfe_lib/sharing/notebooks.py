@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,19 @@ _PLACES = (*_FILES, "image_weights", "video_weights", "tokenizer")
 _TEXTS = ("text/plain", "text/markdown", "text/html")
 _ACTIVE = ("<img", "<svg", "<video", "<canvas", "<script", "<iframe", "<object", "data:image", "data:video")
 _SHARED_KINDS = ("tokenizer", "coding")
+# Of the card of what is one's own.
+_CARD = (
+    "kind",
+    "what",
+    "rebuild",
+    "space",
+    "config",
+    "has_encoder",
+    "coding",
+    "name",
+    "parameters",
+    "figures",
+)
 
 
 def is_result(folder: Path) -> bool:
@@ -175,10 +189,19 @@ def artefact(folder: Path, target: Path, names: Names, private: bool, removed: C
             found = artefacts.load(folder, kind)
         except InputError:
             continue
-        artefacts.save(target, found.tensors, names.value(found.card, private))
+        artefacts.save(
+            target, found.tensors, names.value(_card(found.card) if private else found.card, private)
+        )
         return True
     removed["trained things of unknown kind"] += 1
     return False
+
+
+def _card(card: dict) -> dict:
+    """A card without the names of tables and subjects that it was made from."""
+    count = re.match(r"[\d,]+ frames", str(card.get("made_from", "")))
+    kept = {k: v for k, v in card.items() if k in _CARD}
+    return kept | {"made_from": f"{count[0]} of private tables" if count else "private data"}
 
 
 def _notebook(
