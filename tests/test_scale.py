@@ -13,6 +13,7 @@ import pytest
 from dfe_lib import frames, shards
 from dfe_lib.analysis import sources
 from dfe_lib.bench.timing import in_new_process
+from dfe_lib.data.cohort import Cohort
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import ConfigError, InputError
 from dfe_lib.paths import REPOSITORY
@@ -319,3 +320,18 @@ def test_memory_does_not_grow_with_the_number_of_shards(tmp_path):
     (one, small), (thirty, large) = (in_new_process(code, tmp_path, n) for n in (1, 30))
     assert (one, thirty) == (10_000, 300_000)  # 64 MB of ψ
     assert large < small + 30
+
+
+def test_one_recording_of_a_cohort_is_found_without_the_others():
+    walked = []
+
+    def walk():
+        for i in range(3):
+            walked.append(i)
+            yield long_table(f"r{i}", 50, i)
+
+    cohort = Cohort(walk, pd.DataFrame({"recording": ["r0", "r1", "r2"]}))
+    pd.testing.assert_frame_equal(cohort.one("r1"), long_table("r1", 50, 1))
+    assert walked == [0, 1]
+    with pytest.raises(InputError, match="no recording 'r9'"):
+        cohort.one("r9")
