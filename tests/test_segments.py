@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from dfe_lib.data import manifest
 from dfe_lib.errors import InputError
@@ -117,6 +118,14 @@ def test_options_reach_the_joined_table(short, tmp_path, monkeypatch):
     clip = write_video(tmp_path / "clip.mkv")
     options = {"mirrored": True, "smooth": "kalman", "neutral": "0-1.5", "recording": "r", "about": {"a": 1}}
     assert in_segments(clip, tmp_path, **options) == at_once(clip, tmp_path, monkeypatch, **options)
+
+
+def test_the_bytes_are_not_those_of_so_many_cores(tmp_path):
+    clip = write_video(tmp_path / "clip.mkv", n=130)
+    for threads in (1, 4):
+        with threadpool_limits(threads):
+            extract_to(clip, tmp_path / f"{threads}.parquet", landmarker=Looker())
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "4.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["clip.avi", "clip.ts", "clip.flv", "clip.gif"])
@@ -252,7 +261,7 @@ def test_where_a_cut_does_not_fit_the_recording_is_decoded_anew(short, tmp_path,
     assert not first_pass.fit_together([parts.read_part(file).seen for file in files])
     done = segments.join(clip, files, tmp_path / "joined.parquet")
     assert done.n_frames == 150 and (tmp_path / "joined.parquet").read_bytes() == uncut
-    monkeypatch.setitem(extract_to.__globals__, "plan", lambda *_: [cut[0], late, cut[2]])
+    monkeypatch.setitem(extract_to.__wrapped__.__globals__, "plan", lambda *_: [cut[0], late, cut[2]])
     extract_to(clip, tmp_path / "cut.parquet", landmarker=Looker())
     assert (tmp_path / "cut.parquet").read_bytes() == uncut
 

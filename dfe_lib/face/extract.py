@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from dfe_lib import frames
 from dfe_lib.errors import DFEError
@@ -29,6 +30,7 @@ from dfe_lib.progress import bar as progress_bar
 __all__ = ["ESTIMATED", "POPULATION", "Extraction", "extract", "extract_many", "extract_to"]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # or the last bits would be those of so many cores
 def extract(
     path: str | Path,
     recording: str | None = None,
@@ -83,6 +85,7 @@ def extract(
     return table
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # as above
 def extract_to(
     path: str | Path,
     target: str | Path,

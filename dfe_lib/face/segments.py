@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 import av
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from dfe_lib import frames
 from dfe_lib.errors import InputError
@@ -101,6 +102,7 @@ def whole(segments: Sequence[Segment]) -> Segment:
     return Segment(0, last.stop, most=None if last.most is None else last.start + last.most)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # or the last bits would be those of so many cores
 def detect_to(
     path: str | Path,
     segment: Segment,
@@ -142,6 +144,7 @@ def detect_to(
     return target
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # as above
 def join(
     path: str | Path,
     parts: Sequence[str | Path],
