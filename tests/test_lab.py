@@ -26,20 +26,16 @@ def of_make():
     ).stdout.replace("\\\n", " ")
     (line,) = [line for line in said.splitlines() if "jupyterlab" in line and "--notebook-dir" in line]
     setting, *command = shlex.split(line)
-    return [str(REPOSITORY / command[0]), *command[1:]], dict([setting.split("=", 1)]), REPOSITORY
+    return [str(REPOSITORY / command[0]), *command[1:]], dict([setting.split("=", 1)])
 
 
-def of_explore():
-    return opening.command(opening.NOTEBOOK), {}, opening.NOTEBOOK.parent
-
-
-@pytest.fixture(scope="module", params=[of_make, of_explore])
-def lab(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
     """A running JupyterLab, of somebody whose own settings open it to the network: its process, and what it tells."""
     home = tmp_path_factory.mktemp("home")
     (home / "config").mkdir()
     (home / "config" / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": {"ip": "0.0.0.0"}}))
-    command, settings, folder = request.param()
+    command, settings = of_make()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
     places = {f"JUPYTER_{what.upper()}_DIR": str(home / what) for what in ("config", "runtime", "data")}
     places |= {"HOME": str(home), "IPYTHONDIR": str(home / "ipython")}
@@ -47,7 +43,7 @@ def lab(request, tmp_path_factory):
         started = subprocess.Popen(
             [*command, "--no-browser", "--ServerApp.port=0"],
             env=inherited | settings | places,
-            cwd=folder,
+            cwd=REPOSITORY,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -105,3 +101,14 @@ def test_the_token_opens_it_and_other_pages_may_not_use_it(lab):
     # A page of another site, or one that a name of another's points here (DNS rebinding), is not served.
     rebound = requests.get(said["url"] + "api", headers=known | {"Host": "evil.example"}, timeout=10)
     assert rebound.status_code == 403
+
+
+def test_the_explorer_is_opened_in_the_same_way():
+    command, settings = of_make()
+    given = opening.command(opening.NOTEBOOK)
+    assert "--ServerApp.ip=127.0.0.1" in command and "--ServerApp.ip=127.0.0.1" in given
+    options = [a for a in (*command, *given) if a.startswith("--")]
+    assert not [
+        o for o in options if any(w in o.lower() for w in ("token", "password", "allow_origin", "xsrf"))
+    ]
+    assert settings["JUPYTER_CONFIG_PATH"].startswith(str(REPOSITORY / "notebooks" / ".jupyter"))
