@@ -15,7 +15,7 @@ from PIL import Image
 from dfe_lib.figures.files import DRAWING, SHOWS, WORDS
 from dfe_lib.report.pictures import embed
 from dfe_lib.sharing.names import Names, places
-from dfe_lib.sharing.tables import NAMED, SHAPE, gated_words
+from dfe_lib.sharing.tables import NAMED, SHAPE, gated_words, is_shape
 
 REPORT = "scrubbed.json"
 _TEXTS = {".json", ".jsonl", ".csv", ".md", ".ipynb", ".html"}
@@ -69,8 +69,8 @@ def _parquet(path: Path) -> list[str]:
 
 
 def _csv(path: Path) -> list[str]:
-    columns = pd.read_csv(path, nrows=0).columns
-    return [f"has the column '{c}'" for c in columns if SHAPE.fullmatch(c)]
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return [f"has the column '{c}'" for c in table.columns if is_shape(c, table[c])]
 
 
 def _png(path: Path) -> list[str]:

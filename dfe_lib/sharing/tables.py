@@ -28,7 +28,7 @@ _KEPT = re.compile(
 # What no table may hold, whoever wrote it.
 SHAPE = re.compile(
     r"landmarks\w*|[xyzXYZ]_\d+|eye_lmk\w*|mesh_[xyz]_\d+|p_\d+|p_[rtsxyz]\w*|FaceRect\w+|identity_\d+|Identity\w*|"
-    r"pose_(scale|t[xyz]|T[xyz])|.*(embedding|picture|crop|texture).*"
+    r"pose_(scale|t[xyz]|T[xyz])|(\w+_)?(embedding|picture|crop|texture)(_\w+)?"
 )
 _ATTRS = re.compile(
     r"space\w*|neutral|rate|fps|smoothing|expression|mirrored|tool|time|access|dataset|dfe_version"
@@ -140,7 +140,7 @@ def write_results_csv(
         raise AccessError(
             f"{path} has a row per recording or person of gated data, which may not be passed on; take it out first"
         )
-    shape = [c for c in table.columns if SHAPE.fullmatch(c)]
+    shape = [c for c in table.columns if is_shape(c, table[c])]
     removed["columns of landmarks, shape or place"] += len(shape)
     table = table.drop(columns=shape)
     table.columns = [names.text(c, private) for c in table.columns]
@@ -151,6 +151,12 @@ def write_results_csv(
             table[column] = [v if _number(v) else names.text(v, private) for v in table[column]]
     target.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(target, index=False, lineterminator="\n")
+
+
+def is_shape(name: str, cells: pd.Series) -> bool:
+    """Whether a column of a CSV says somebody's shape; one number each called ``landmarks`` is how many there were."""
+    counted = name == "landmarks" and all(_number(str(v)) for v in cells)
+    return SHAPE.fullmatch(name) is not None and not counted
 
 
 def gated_words(data: list[dict]) -> tuple[bool, bool]:
