@@ -29,6 +29,7 @@ from dfe_lib.data.registry import load_manifest
 from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.morphable import read_obj
 from dfe_lib.report import collect
+from dfe_lib.runner.notebook import read as read_declarations
 from dfe_lib.space import ICT53, space_of
 from dfe_lib.texts import YAML_BYTES, json_of, read_notebook, yaml_of
 from dfe_lib.tokens import Tokenizer
@@ -195,6 +196,32 @@ def test_array_headers_that_python_cannot_parse(tmp_path, header):
     raw = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
     with pytest.raises(InputError, match=r"not a readable \.npy"):
         read_npy(saved(tmp_path, "a.npy", raw))
+
+
+@pytest.mark.parametrize("shape", ["(True,)", "(-1,)", "(2, -1, 3)"])
+def test_array_shapes_that_are_none(tmp_path, shape):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    raw = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(8)
+    with pytest.raises(InputError, match="which is none"):
+        read_npy(saved(tmp_path, "a.npy", raw))
+
+
+@pytest.mark.parametrize("frame", ["", "1.5", "1e300", "inf"])
+def test_frame_numbers_that_are_none(tmp_path, frame):
+    good = seeds.openface_units().decode()
+    with pytest.raises(InputError, match="whole numbers"):
+        read_openface(saved(tmp_path, "o.csv", good.replace("\n3,", f"\n{frame},")))
+
+
+@pytest.mark.parametrize(
+    "declared", [3.5, {"outputs": "metrics.json"}, {"outputs": ["metrics.json", 3]}, {"inputs": 0}]
+)
+def test_declarations_of_a_notebook_that_are_none(tmp_path, declared):
+    content = json.loads(seeds.notebook())
+    content["metadata"]["dfe"] = declared
+    path = saved(tmp_path, "03_codebook_coverage.ipynb", json.dumps(content))
+    with pytest.raises(ConfigError, match="must list inputs and outputs"):
+        read_declarations(path)
 
 
 def test_matlab_files_whose_compression_is_damaged(tmp_path):

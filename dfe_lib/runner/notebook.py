@@ -154,13 +154,16 @@ def read(path: str | Path) -> Notebook:
     if missing:
         raise ConfigError(f"{path.name}: the parameters cell lacks {', '.join(missing)}")
     declared = content.metadata.get("dfe")
-    if not isinstance(declared, dict) or "metrics.json" not in declared.get("outputs", ()):
+    lists = [declared.get(key, []) if isinstance(declared, dict) else None for key in ("inputs", "outputs")]
+    named = all(isinstance(names, list) and all(isinstance(n, str) and n for n in names) for names in lists)
+    if not named or "metrics.json" not in lists[1]:
         raise ConfigError(
             f"{path.name}: metadata 'dfe' must list inputs and outputs, metrics.json among them"
         )
-    inputs, outputs = tuple(declared.get("inputs", ())), tuple(declared["outputs"])
+    inputs, outputs = map(tuple, lists)
     for name in (*inputs, *outputs):
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        parts = PurePosixPath(name).parts
+        if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
             raise ConfigError(f"{path.name}: declared path '{name}' must lie below the results folder")
     for name in inputs:
         above = PurePosixPath(name).parts[0]
@@ -243,6 +246,12 @@ def _parameters(source: str, where: str) -> dict[str, Parameter]:
         body = ast.parse(source).body
     except SyntaxError as error:
         raise ConfigError(f"{where}: the parameters cell is not Python (line {error.lineno})") from error
+    except (
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ) as error:  # NULs; nesting that Python's parser does not bear
+        raise ConfigError(f"{where}: the parameters cell is not Python ({error})") from error
     found = {}
     for line in body:
         if not (isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value):
@@ -258,7 +267,7 @@ def _parameters(source: str, where: str) -> dict[str, Parameter]:
             )
         try:
             default = ast.literal_eval(line.value)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
             raise ConfigError(f"{where}: the default of '{name}' must be a literal") from error
         parameter = Parameter(name, kind, optional, default)
         parameter.accept(default, where)

@@ -192,9 +192,9 @@ def _bent(rng: np.random.Generator, table: pa.Table) -> pa.Table:
     if kind == 2:
         names = table.column_names
         return table.rename_columns([*names[:i], _pick(rng, _COLUMN_NAMES), *names[i + 1 :]])
-    if kind == 3 and n:  # few bytes, many rows: equal values are written once
+    if kind == 3 and 0 < n < 100:  # few bytes, many rows: equal values are written once
         return pa.concat_tables([table.slice(0, 1)] * int(_pick(rng, (2, 300)))).combine_chunks()
-    if kind == 4 and n:
+    if kind == 4 and 0 < n < 100:
         many = pa.array(np.zeros(int(_pick(rng, (10_000, 1_000_000)))), pa.float64())
         return (
             pa.table({c: many for c in table.column_names[:2]})
@@ -235,7 +235,7 @@ def _odd_column(rng: np.random.Generator, n: int) -> pa.Array:
         lambda: pa.array([float("nan")] * n),
         lambda: pa.array([float("inf")] * n),
         lambda: pa.array([1] * n, pa.timestamp("ns")),
-        lambda: pa.array([2**62] * n, pa.timestamp("s")),
+        lambda: pa.array([2**40] * n, pa.timestamp("s")),
         lambda: pa.array([2**40] * n, pa.duration("s")),
         lambda: pa.array([True] * n),
         lambda: pa.array([1] * n, pa.decimal128(38, 3)),

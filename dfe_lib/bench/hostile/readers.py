@@ -158,7 +158,6 @@ def _flame(path: Path) -> None:
 def _pickle(path: Path) -> None:
     content = read_pickle(path)
     for name, value in content.items() if isinstance(content, dict) else [("it", content)]:
-        repr(value)
         array(value, str(name))
         number(value, str(name))
 

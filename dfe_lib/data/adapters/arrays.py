@@ -151,10 +151,12 @@ def _read(file, size: int, where: str) -> np.ndarray:
         raise InputError(f"{where} is not a readable .npy file ({_reason(error)})") from error
     if dtype.kind not in "fiub":
         raise InputError(f"{where} holds '{dtype}', not numbers; arrays of objects are never read")
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise InputError(f"{where} says that its shape is {str(shape)[:60]}, which is none")
     expected = math.prod(shape) * dtype.itemsize
     if expected > min(size, MAX_BYTES):
         raise InputError(
-            f"{where} says that it holds {shape} numbers, which does not fit a file of {size} bytes"
+            f"{where} says that it holds {str(shape)[:60]} numbers, which does not fit a file of {size} bytes"
         )
     data = file.read(expected)
     if len(data) != expected:

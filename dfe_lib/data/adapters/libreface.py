@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dfe_lib.data.adapters.au_frames import ActionUnitFrames, au_frames
-from dfe_lib.data.adapters.tables import clock, numbers, read_csv
+from dfe_lib.data.adapters.tables import clock, numbers, read_csv, whole
 from dfe_lib.errors import InputError
 
 _UNIT = re.compile(r"au_(\d{1,2})(_intensity)?")
@@ -41,8 +41,7 @@ def read_libreface(
     if _FRAME not in table.columns and len(table) > 1:
         raise InputError(f"{path} has {len(table)} rows but no column '{_FRAME}' to order them by")
     frame = numbers(table, [_FRAME], path)[:, 0] if _FRAME in table.columns else np.zeros(1)
-    if not np.isfinite(frame).all() or (frame % 1).any():
-        raise InputError(f"{path}: column '{_FRAME}' must hold whole numbers")
+    whole(frame, _FRAME, path)
     attrs: dict[str, object] = {}
     if _TIME in table.columns:
         time_s = numbers(table, [_TIME], path)[:, 0] / 1000

@@ -12,7 +12,7 @@ import pandas as pd
 
 from dfe_lib import frames
 from dfe_lib.data.adapters.au_frames import ActionUnitFrames, au_frames
-from dfe_lib.data.adapters.tables import numbers, read_csv, read_wide
+from dfe_lib.data.adapters.tables import numbers, read_csv, read_wide, whole
 from dfe_lib.errors import InputError, choices
 from dfe_lib.space import ExpressionSpace
 
@@ -77,7 +77,7 @@ def read_openface(path: str | Path, recording: str | None = None) -> ActionUnitF
     success = table["success"] == 1 if "success" in table.columns else values["confidence"] > 0
     rows = pd.DataFrame(
         {
-            "source_frame": values["frame"].astype("int64"),
+            "source_frame": whole(values["frame"], "frame", path),
             "time_s": values["timestamp"],
             "detected": success.to_numpy(dtype=bool),
         }
@@ -130,7 +130,7 @@ def read_openface_shape(
         detected,
         n_faces=detected,
         attrs={"tool": "OpenFace", "neutral": NEUTRAL, **target.attrs()},
-        source_frame=base[:, 0].astype(np.int32),
+        source_frame=whole(base[:, 0], "frame", path).astype(np.int32),
     )
     return frames.with_psi(out, psi, target.names)
 
@@ -165,7 +165,7 @@ def read_openface_landmarks(path: str | Path, axes: str = "XYZ", recording: str 
         detected,
         n_faces=detected,
         attrs={"tool": "OpenFace"},
-        source_frame=base[:, 0].astype(np.int32),
+        source_frame=whole(base[:, 0], "frame", path).astype(np.int32),
     )
     points = values.reshape(-1, len(axes), N_LANDMARKS).transpose(0, 2, 1)
     return Landmarks68(table, np.ascontiguousarray(points))

@@ -14,7 +14,7 @@ import pandas as pd
 from dfe_lib import frames
 from dfe_lib.data.adapters.arkit import arkit_name
 from dfe_lib.data.adapters.au_frames import ActionUnitFrames, au_frames
-from dfe_lib.data.adapters.tables import numbers, read_csv
+from dfe_lib.data.adapters.tables import numbers, read_csv, whole
 from dfe_lib.data.manifest import load_manifest, locate
 from dfe_lib.errors import InputError
 from dfe_lib.space import ICT53
@@ -108,8 +108,7 @@ def read_feat_csv(
     what = "a Py-Feat CSV" + (" with a 478-point mesh" if mesh else "")
     table = read_csv(path, needs, what, only=_is_used, text=("input",))
     frame = numbers(table, ["frame"], path)
-    if not np.isfinite(frame).all() or (frame % 1).any():
-        raise InputError(f"{path}: column 'frame' must hold whole numbers")
+    whole(frame, "frame", path)
     if "input" in table.columns and table["input"].nunique() > 1:
         raise InputError(
             f"{path} holds {table['input'].nunique()} inputs; split it into one file per recording"

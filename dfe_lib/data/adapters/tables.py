@@ -194,6 +194,19 @@ def numbers(table: pd.DataFrame, names: Iterable[str], path: str | Path) -> np.n
     return values.to_numpy(dtype=np.float64, copy=True)
 
 
+def whole(values: np.ndarray, name: str, path: str | Path) -> np.ndarray:
+    """(n,) int64 of a column of frame numbers.
+
+    Raises
+    ------
+    InputError : empty cells, fractions, or numbers that no video has.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not (np.isfinite(values).all() and (abs(values) < 2**31).all() and (values % 1 == 0).all()):
+        raise InputError(f"{path}: column '{name}' must hold whole numbers, from 0 to {2**31 - 1}")
+    return values.astype(np.int64)
+
+
 def clock(frame: np.ndarray, fps: float | None) -> tuple[np.ndarray, dict]:
     """Times of numbered frames, for tools that write none, and what the table says of them.
 

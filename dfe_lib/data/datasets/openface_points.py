@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dfe_lib.data.adapters.tables import numbers, read_wide
+from dfe_lib.data.adapters.tables import numbers, read_wide, whole
 from dfe_lib.data.datasets.columns import N_POINTS, POINTS, POINTS_2D, with_points
 from dfe_lib.errors import InputError
 
@@ -36,7 +36,7 @@ def read_points(path: str | Path, name: str = "{axis}_{i}", axes: str = "XYZ") -
     """
     wanted = [name.format(axis=axis, i=i) for axis in axes for i in range(N_POINTS)]
     table, flat = read_wide(path, ["frame"], wanted, "a table of 68 landmarks", ["confidence", "success"])
-    frame = numbers(table, ["frame"], path)[:, 0].astype(np.int64)
+    frame = whole(numbers(table, ["frame"], path)[:, 0], "frame", path)
     if len(np.unique(frame)) < len(frame):
         raise InputError(f"{path} lists several faces in one frame; keep the rows of one")
     values = np.ascontiguousarray(flat.reshape(len(table), len(axes), N_POINTS).transpose(0, 2, 1))
