@@ -4,13 +4,16 @@ import json
 
 import pytest
 
-from dfe_lib import results
+from dfe_lib import results, sharing
 from dfe_lib.report import page
-from dfe_lib.runner import run
+from dfe_lib.runner import identical, run
 from dfe_lib.runner.execute import execute, kernel
 from dfe_lib.runner.notebook import discover
 
 pytestmark = pytest.mark.notebooks
+
+# Figures with a frame, a photograph or somebody's landmarks.
+PEOPLE = {"one_frame.png", "contact_sheet.png", "photographs.png", "overview.png", "reconstructions.png"}
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +52,27 @@ def test_a_second_run_rests(finished):
     assert again.ok and not again.ran
 
 
-def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
-    """A notebook that trains and one that predicts, each computed once more elsewhere."""
-    again = run.reproduce("ci", ["02", "05"], folder=tmp_path / "ci")
+def test_the_same_seed_gives_the_same_of_everything(finished, tmp_path, monkeypatch):
+    """All files of all notebooks, computed once more elsewhere, in another time zone and another locale."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    monkeypatch.setenv("LC_ALL", "C")
+    again = run.reproduce("ci", folder=tmp_path / "ci")
     assert again.ok, again.failed
-    for name in again.ran:
-        first, second = metrics(finished.folder, name), metrics(again.folder, name)
-        assert first["metrics"] == second["metrics"] and first["data"] == second["data"]
+    assert again.ran == sorted({*finished.ran, *finished.skipped})
+    assert identical.differences(finished.folder, again.folder) == []
+
+
+def test_the_run_can_be_shared_without_anybody_in_it(finished, tmp_path):
+    done = sharing.scrub(finished.folder, tmp_path / "shared")
+    assert sharing.check(done.folder) == []
+    for name in discover():
+        before, after = metrics(finished.folder, name), metrics(done.folder, name)
+        lost = {*before["figures"]} - {*after["figures"]}
+        assert lost <= PEOPLE, "only what shows somebody is left out"
+        assert after["tables"] == before["tables"] and after["outputs"] == before["outputs"]
+        assert after["metrics"].keys() == before["metrics"].keys()
+        assert (done.folder / name / f"{name}.ipynb").is_file()
+    assert not PEOPLE & {p.name for p in done.folder.rglob("*.png")}
 
 
 def test_the_report_shows_every_notebook(finished):
