@@ -33,7 +33,7 @@ class Names:
     Examples
     --------
     >>> names = Names([(RECORDING, "anna smiles")])
-    >>> names.text("frame 3 of anna smiles.mp4, in /home/anna/videos")
+    >>> names.text("frame 3 of anna smiles.mp4, in /data/anna/videos")
     'frame 3 of r0001.mp4, in <path>'
     """
 
