@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from report_runs import run
 
-from dfe_lib.runner.identical import differences
+from dfe_lib.runner.identical import differences, spread
 
 NAME = "03_codebook_coverage"
 
@@ -76,3 +76,13 @@ def test_what_differs_is_found(two, change, file):
     change(two[1])
     found = differences(*two)
     assert [d.file for d in found] == [f"{NAME}/{file}"], found
+
+
+def test_how_far_runs_are_apart_is_said_by_kind(two):
+    edit("metrics.json", b'"rms_mm": 0.25', b'"rms_mm": 0.276')(two[1])
+    edit("short.csv", b"3.14159", b"3.14474")(two[1])
+    table = spread(*two).set_index(["notebook", "kind"])
+    metrics, tables = table.loc[(NAME, "metrics")], table.loc[(NAME, "tables")]
+    assert metrics["largest"] == pytest.approx(0.026 / 0.26) and metrics["other"] == 1 / metrics["values"]
+    assert tables["largest"] == pytest.approx(0.00315 / 3.15159) and tables["other"] == 1 / tables["values"]
+    assert table.loc[(NAME, "figures"), "largest"] == 0 and table.loc[("09_claims", "tables"), "other"] == 0
