@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 
 from dfe_lib.locks import NAME as LOCK
+from dfe_lib.progress import bar as progress_bar
 
 LIMIT_S = 300.0  # of one start; ten times what the slowest takes
 ORPHANS_S = 10.0  # until which the children of a killed process must be gone
@@ -79,6 +80,7 @@ def survive(job: Job, folder: Path, kills: int, rng: np.random.Generator, each: 
     assert code == 0, f"{job.name} fails undisturbed: {(folder / 'here.log').read_text()}"
     wanted, done = contents(home), Survived()
     home.rename(folder / "undisturbed")
+    shown = progress_bar(total=kills, desc=job.name, unit="kill")
     while done.total < kills:
         home.mkdir()
         met = 0
@@ -87,20 +89,21 @@ def survive(job: Job, folder: Path, kills: int, rng: np.random.Generator, each: 
             plan = None if spare else (rng.uniform(0, seconds), str(rng.choice(["main", *job.victims])))
             code, _, killed = _start(job, home, plan, done)
             met += killed
+            shown.update(killed)
             if code == 0:
                 break
-            if spare and not killed:
-                done.different.append(f"round {done.rounds} does not end: exit code {code}")
+            if not killed:
+                done.different.append(f"round {done.rounds} ends by itself with exit code {code}")
                 break
         found = contents(home)
         home.rename(folder / f"round-{done.rounds}")
         done.rounds += 1
         for name in sorted(wanted.keys() | found.keys()):
             if found.get(name) != wanted.get(name):
-                kind = (
-                    "is missing" if name not in found else "is left over" if name not in wanted else "differs"
-                )
+                both = name in found and name in wanted
+                kind = "differs" if both else "is missing" if name in wanted else "is left over"
                 done.different.append(f"round {done.rounds - 1}: {name} {kind}")
+    shown.close()
     return done
 
 
