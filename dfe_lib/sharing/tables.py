@@ -154,8 +154,8 @@ def write_results_csv(
 
 
 def is_shape(name: str, cells: pd.Series) -> bool:
-    """Whether a column of a CSV says somebody's shape; one number each called ``landmarks`` is how many there were."""
-    counted = name == "landmarks" and all(_number(str(v)) for v in cells)
+    """Whether a column of a CSV says somebody's shape; ``landmarks`` without lists in it says how many there were."""
+    counted = name == "landmarks" and not any(len(re.findall(r"-?\d+\.\d", str(v))) > 1 for v in cells)
     return SHAPE.fullmatch(name) is not None and not counted
 
 
