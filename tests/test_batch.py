@@ -267,3 +267,65 @@ def test_lists_that_do_not_work(tmp_path, text, said):
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(InputError, match=said):
         jobs_of([tmp_path / "l.csv"], tmp_path / "out")
+
+
+# Extraction
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A photograph, a short clip, and one long enough for three segments."""
+    from dfe_lib.data import manifest
+
+    for entry in ("pyfeat-media", "intel-sample-videos", "mediapipe-face-landmarker"):
+        if not manifest.available(entry):
+            pytest.skip(f"asset '{entry}' is not at hand (dfe data fetch {entry})")
+    return [
+        manifest.locate("intel-sample-videos", "want.mkv"),
+        manifest.locate("intel-sample-videos", "no.mkv"),
+        manifest.locate("pyfeat-media", "single_face.jpg"),
+    ]
+
+
+def test_tables_are_the_same_whoever_makes_them_and_in_whatever_order(clips, pool, tmp_path):
+    from dfe_lib.face import extract_to
+
+    def made(jobs, start, out):
+        for job in jobs:
+            assert job.target.parent == tmp_path / out
+        options = {"neutral": "estimated", "mirrored": False, "smooth": None}
+        ended = list(
+            run(jobs, tmp_path / out, start, lambda j, p: work.in_segments(j, p, options), {}, "test")
+        )
+        assert {o.state for o in ended} == {MADE}, [o.error for o in ended]
+        return {p.name: p.read_bytes() for p in (tmp_path / out).glob("*.parquet")}
+
+    two = made(jobs_of(clips, tmp_path / "two")[0], lambda n: nullcontext(pool), "two")
+    one = made(jobs_of(clips[::-1], tmp_path / "one")[0], lambda n: workers(1), "one")
+    here = {}
+    for clip in clips:
+        done = extract_to(clip, tmp_path / "here" / f"{clip.stem}.parquet")
+        here[done.table.name] = done.table.read_bytes()
+    assert one.keys() == two.keys() == here.keys() == {"want.parquet", "no.parquet", "single_face.parquet"}
+    assert one == two == here
+    entry = json.loads((tmp_path / "two" / NAME).read_text().splitlines()[0])
+    assert entry["bytes"] == len(two[entry["table"]])
+
+
+def test_a_scheduler_of_ones_own(jobs, tmp_path):
+    from distributed import LocalCluster
+
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        workers(scheduler=cluster.scheduler_address) as pool,
+    ):
+        ended = states(jobs(a="one", bad="refuse", dead="die"), tmp_path / "out", pool)
+    assert {n: o.state for n, o in ended.items()} == {"a": MADE, "bad": GIVEN_UP, "dead": GIVEN_UP}
+
+
+def test_a_scheduler_that_is_not_there():
+    with (
+        pytest.raises(ConfigError, match="no Dask scheduler answers"),
+        workers(scheduler="tcp://127.0.0.1:9"),
+    ):
+        pass

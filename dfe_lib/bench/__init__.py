@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from dfe_lib.bench.cluster import cluster
 from dfe_lib.bench.codings import codings
 from dfe_lib.bench.costs import costs, document
 from dfe_lib.bench.datasets import datasets
@@ -47,6 +48,7 @@ SUITES: dict[str, Callable[[], dict[str, float | str]]] = {
     "planted_mixed": partial(planted, "mixed"),
     "planted_facs": partial(planted, "facs"),
     "planted_beyond": partial(planted, "beyond"),
+    "cluster": cluster,
     "scale": scale,
     "costs": costs,
     "hostile": hostile,
