@@ -376,7 +376,7 @@ def _real_workers(folder: Path, rows: Mapping[str, float]) -> dict[str, float]:
         targets = [folder / f"{processes}-{i}.parquet" for i in range(TABLES)]
         columns = [source] * TABLES, targets, [None] * TABLES, ["greedy"] * TABLES
         with workers(processes) as pool:
-            pool.map(encode_table, *([c[0]] * processes for c in columns))  # they import what they need
+            pool.map(encode_table, *(c[:processes] for c in columns))  # they import what they need
             started = time.perf_counter()
             pool.map(encode_table, *columns)
             out[f"encoding_{processes}_measured_s"] = time.perf_counter() - started
