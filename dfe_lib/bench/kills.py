@@ -21,6 +21,13 @@ from dfe_lib.progress import bar as progress_bar
 LIMIT_S = 300.0  # of one start; ten times what the slowest takes
 ORPHANS_S = 10.0  # until which the children of a killed process must be gone
 
+# In pages: digests of times, seconds in sentences, cells and bars, the name that papermill gives to the cell that it
+# adds, and the revision of the code, which somebody may change meanwhile.
+_VARIES = re.compile(
+    rb'<!-- of .*|\d+(\.\d+)? s\b|<td class="n">[\d.]+|width:[\d.]+rem"></span> \d+ %|cell-id=[0-9a-f]{8}\b'
+    rb"|<code>[0-9a-f]{10}\+?</code>"
+)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -193,8 +200,7 @@ def _without_times(path: Path) -> bytes:
     if path.suffix == ".ipynb":
         return _kept([(cell["source"], cell.get("outputs")) for cell in json.loads(content)["cells"]])
     if path.suffix == ".html":
-        # Digests of times, seconds in sentences and cells, and the name that papermill gives to the cell that it adds.
-        return re.sub(rb'<!-- of .*|\d+(\.\d+)? s\b|<td class="n">[\d.]+|cell-id=[0-9a-f]{8}\b', b"", content)
+        return _VARIES.sub(b"", content)
     if path.name == "journal.jsonl":
         lines = [json.loads(line) for line in content.splitlines()]
         lines = sorted(_kept(line, drop=("seconds", "attempts")) for line in lines)
