@@ -339,21 +339,21 @@ READERS: dict[str, Reader] = {
     "libreface": Reader(read_libreface, made("csv", seeds.libreface, name="l.csv"), 2),
     "live link": Reader(partial(import_table, tool="arkit"), made("csv", seeds.live_link, name="a.csv"), 2),
     "emoca": Reader(lambda p: read_emoca(p.parents[2], fps=25), folder(seeds.emoca, npy="npy"), 2),
-    "smirk": Reader(partial(import_table, tool="smirk"), made("npz", seeds.smirk, name="s.npz"), 2),
+    "smirk": Reader(partial(import_table, tool="smirk"), made("npz", seeds.smirk, name="s.npz"), 0.5),
     "npy": Reader(
-        lambda p: (read_npy(p), read_scalar(p)), files("npy", seeds.npy(np.array(1.5)), name="a.npy"), 2
+        lambda p: (read_npy(p), read_scalar(p)), files("npy", seeds.npy(np.array(1.5)), name="a.npy"), 4
     ),
     "npz": Reader(
         lambda p: read_npz(p, ["a"], ["b"]),
         files("npz", seeds.npz(a=np.ones(3), b=np.eye(2)), name="a.npz"),
-        2,
+        0.7,
     ),
-    "flame npz": Reader(_flame, lambda: files("npz", seeds.npz(**seeds.flame()), name="f.npz")(), 1),
+    "flame npz": Reader(_flame, lambda: files("npz", seeds.npz(**seeds.flame()), name="f.npz")(), 0.3),
     "flame pickle": Reader(_flame, lambda: files("pickle", *seeds.flame_pickles(), name="f.pkl")(), 2),
     "pickle": Reader(
         _pickle, lambda: files("pickle", *seeds.flame_pickles()[:1], name="f.pkl")(), 1, good=False
     ),
-    "matlab": Reader(lambda p: read_mat(p, ["pts"]), lambda: files("mat", seeds.mat(), name="m.mat")(), 1),
+    "matlab": Reader(lambda p: read_mat(p, ["pts"]), lambda: files("mat", seeds.mat(), name="m.mat")(), 2),
     "tokenizer": Reader(lambda p: Tokenizer.load(p.parent), lambda: _artefacts(["tokenizer"]), 2),
     "regressor": Reader(
         lambda p: ExpressionRegressor.load(p.parent),
@@ -378,13 +378,13 @@ READERS: dict[str, Reader] = {
     "checkpoint": Reader(
         lambda p: checkpoint.restore(p.parent, _run(), "data"),
         folder(_checkpoint, json="json", safetensors="tensors"),
-        1,
+        0.5,
     ),
     "encode": Reader(
         _encode, files("bytes", *(bytes([i] * 40) for i in range(3, 9)), name="x.bin"), 2, good=False
     ),
     "encode by codings": Reader(_code, files("bytes", b"a" * 40, name="x.bin"), 1, good=False),
-    "decode": Reader(_decode, files("bytes", b"a" * 40, name="x.bin"), 2, good=False),
+    "decode": Reader(_decode, files("bytes", b"a" * 40, name="x.bin"), 4, good=False),
     "predict": Reader(_predict, files("bytes", b"a" * 40, name="x.bin"), 1, good=False),
     "manifest": Reader(
         load_manifest,
@@ -399,7 +399,7 @@ READERS: dict[str, Reader] = {
     "settings": Reader(
         _settings,
         files("yaml", b"codes: 64\nstages: 4\nsparsity: 0.01\ndevice: auto\nseed: 1\n", name="s.yaml"),
-        2,
+        4,
     ),
     "action units": Reader(
         partial(_afresh, action_units), lambda: files("yaml", UNITS.read_bytes(), name="u.yaml")(), 0.3
@@ -417,7 +417,7 @@ READERS: dict[str, Reader] = {
         1,
         "inputs/input/other.ipynb",
     ),
-    "metrics": Reader(results.read, made("json", seeds.metrics, name="metrics.json"), 2),
+    "metrics": Reader(results.read, made("json", seeds.metrics, name="metrics.json"), 4),
     "run stamp": Reader(
         _stale,
         folder(
@@ -448,7 +448,7 @@ READERS: dict[str, Reader] = {
         ],
         0.5,
     ),
-    "obj": Reader(_obj, files("text", _OBJ.encode(), name="m.obj"), 1),
+    "obj": Reader(_obj, files("text", _OBJ.encode(), name="m.obj"), 3),
     "disfa": Reader(
         partial(_dataset, "disfa"), _set(_DISFA, "ActionUnit_Labels/SN001/SN001_au12.txt"), 0.5, "cache"
     ),
