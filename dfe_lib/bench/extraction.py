@@ -144,6 +144,8 @@ def looped(clip: Path, seconds: float, target: Path) -> Path:
                 packet.stream = stream
                 out.mux(packet)
                 count += 1
+                if count * step * template.time_base >= seconds:
+                    break
     return target
 
 

@@ -195,7 +195,7 @@ tried, correlation in this world, mean of 8 other cohorts (depression, extravers
 place of TF-IDF 0.38, 0.44, 0.41; these weighted by the gain of their stage 0.38, 0.45, 0.42; the ideal coder 0.48,
 0.50, 0.51. What helps within people costs between people. The row stays what the method says, TF-IDF of one
 vocabulary.""",
-    "cluster": """`dfe extract` of 40 clips (copies of eight, each looped to about 4 s) on worker processes.
+    "cluster": """`dfe extract` of 40 clips (copies of eight, the first second of each) on worker processes.
 `one_worker`, `two_workers`: from the first task to the last line of the journal, workers standing and MediaPipe loaded;
 `start_of_two_workers_s` is what comes before. `bare_loop`: `extract_to` in a loop in one process, on one thread like a
 worker; `…_with_threads`: as it comes, decoding ahead. `ms_per_empty_call`: submitting, doing nothing, and hearing of
