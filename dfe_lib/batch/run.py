@@ -154,7 +154,7 @@ def fingerprint(source: str, size: int, changed_ns: int, depends: dict) -> str:
 
 
 def complete(staged: Path, target: Path, frames: int, measured: int) -> Made:
-    """Give a finished table its name, once it is on the disk; in the worker.
+    """Give a finished table, which is on the disk, its name; in the worker.
 
     Raises
     ------
@@ -163,7 +163,6 @@ def complete(staged: Path, target: Path, frames: int, measured: int) -> Made:
     try:
         with staged.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
         size = staged.stat().st_size
         os.replace(staged, target)
     except OSError as error:

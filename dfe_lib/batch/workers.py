@@ -22,6 +22,7 @@ MEMORY_EACH = 1.5e9  # bytes: extraction takes 0.7 GB, and the pictures of a lar
 PATIENCE_S = 120.0  # without any worker on this machine
 LOOK_S = 0.5  # between two looks at which workers are there
 LOST_S = 5.0  # to hear from Dask what became of a call whose worker is gone
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Errors that no other recording would be spared: worth stopping for, not worth a second attempt.
 STOPPING = (AssetError, ConfigError, OutputError)
 
@@ -67,6 +68,7 @@ class Workers:
         waiting = queued.next()
         running: dict[str, tuple[Task, str, object]] = {}
         ended: queue.SimpleQueue = queue.SimpleQueue()
+        told: list[Ended] = []
         try:
             while waiting is not None or running:
                 self._look()
@@ -77,6 +79,8 @@ class Workers:
                     running[future.key] = waiting, worker, future
                     future.add_done_callback(ended.put)
                     waiting = queued.next()
+                yield from told  # only now: what the caller does with them, no worker waits for
+                told.clear()
                 try:
                     future = ended.get(timeout=LOOK_S)
                 except queue.Empty:
@@ -94,7 +98,8 @@ class Workers:
                 if waiting is None:
                     waiting = queued.next()
                 if outcome is not None:
-                    yield outcome
+                    told.append(outcome)
+            yield from told
         finally:
             self._client.cancel([future for *_, future in running.values()], force=True)
 
@@ -216,7 +221,13 @@ def workers(n: int | None = None, scheduler: str | None = None) -> Iterator[Work
         return
     # A call that killed its worker comes back to us at once: the attempts are ours to count.
     # And fifteen seconds after a death Dask would give up the place of a worker that has died again just then.
-    ours = {"distributed.scheduler.allowed-failures": 0, "distributed.deploy.lost-worker-timeout": "100 days"}
+    ours = {
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.deploy.lost-worker-timeout": "100 days",
+        "distributed.worker.profile.enabled": False,  # it looks at the worker a hundred times a second
+        # One thread each. Dask would have them give back memory at once: every picture would be of fresh pages.
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(ONE_THREAD, "1"),
+    }
     with dask.config.set(ours):
         # Encrypted and on loopback: whoever reaches a scheduler can have it run anything.
         cluster = LocalCluster(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+from dfe_lib.batch.workers import ONE_THREAD
 from dfe_lib.bench.extraction import looped
 from dfe_lib.bench.timing import best
 
@@ -85,14 +88,13 @@ def _bare(folder: Path, how: str) -> float:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     command = [sys.executable, "-c", _BARE, str(folder / "clips"), str(out), how]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    env = os.environ | dict.fromkeys(ONE_THREAD if how == "one thread" else (), "1")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     return float(done.stdout.split()[-1])
 
 
 def _workers(folder: Path, n: int) -> tuple[float, float]:
     """Seconds until workers stand, with MediaPipe loaded, and seconds of the work."""
-    from contextlib import nullcontext
-
     from dfe_lib.batch.inputs import jobs_of
     from dfe_lib.batch.recordings import extraction
     from dfe_lib.batch.run import MADE, run
