@@ -269,6 +269,12 @@ def test_lists_that_do_not_work(tmp_path, text, said):
         jobs_of([tmp_path / "l.csv"], tmp_path / "out")
 
 
+def test_names_that_no_table_can_hold(tmp_path):
+    for name in (os.fsdecode(b"caf\xe9.mp4"), "a\x1b[2J.mp4"):
+        with pytest.raises(InputError, match="rename"):
+            jobs_of([tmp_path / name], tmp_path / "out.parquet")
+
+
 # Extraction
 
 

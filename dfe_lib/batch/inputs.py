@@ -30,6 +30,12 @@ def jobs_of(inputs: Sequence[Path], out: Path) -> tuple[list[Job], Path]:
     listed = [path for path in inputs if path.suffix.lower() in LISTS]
     if listed and len(inputs) > 1:
         raise InputError(f"give one list of recordings, or recordings; got {listed[0]} beside others")
+    for path in () if listed else inputs:
+        if not path.stem.isprintable():
+            raise InputError(
+                f"{path.stem!r} cannot be the name of a recording: it holds characters that cannot be shown; rename "
+                "the file, or name it in the column 'recording' of a .csv list"
+            )
     if not listed and len(inputs) == 1:
         if out.suffix != ".parquet":
             raise InputError(f"with one input --out is a .parquet file, but got {out}")
