@@ -197,7 +197,7 @@ def test_nothing_but_what_is_asked_for_is_read(tmp_path):
     other = tmp_path / "dataset=y" / "00000.parquet"
     other.parent.mkdir()
     other.write_bytes(b"nothing")
-    wanted, meta = {"r1", "r4"}, frames._open(path).metadata
+    wanted, meta = {"r1", "r4"}, frames.files._open(path).metadata
     raw, needless = bytearray(path.read_bytes()), 0
     for group in range(6):
         for c in range(meta.num_columns):
