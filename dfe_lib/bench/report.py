@@ -58,11 +58,13 @@ GOALS = {
 }
 
 ABOUT = {
-    "scale": """10⁸ simulated frames (926 hours at 30 frames per second), made as tables of a million each by worker
-processes, one a core, encoded (greedy, shipped tokenizer) from file to file, counted into bags, and thrown away but
-for their tokens. Speeds are frames per second of one worker while all work; `resident_mb` is the largest of a process
+    "scale": """10⁸ frames (926 hours at 30 frames per second) encoded by worker processes, one a core, in shards of a
+million (greedy, shipped tokenizer), and counted. The first two shards are people simulated anew who go from file to
+file (`frames_through_files`): their tables, tokens and bags give the speeds and bytes, and are read again. The other
+shards meet a million of these frames again, each time with noise of their own, and are encoded as they come
+(`in_memory`). Speeds are frames per second of one worker while all work; `resident_mb` is the largest of a process
 at its end. `read_*` are fresh processes over the token tables: three columns of all (`all`), of one file (`shard`), of
-one of eight partitions, one column, one recording; `share_of_bytes` by the kernel's count. `train_*`: 300 joint, 30
+one of the partitions, one column, one recording; `share_of_bytes` by the kernel's count. `train_*`: 300 joint, 30
 refining and 100 following steps with the reader over 10⁸ frames (a million on disk, met again with other noise) and
 over 10⁶, frames per second of processor time. `spool`: tables into the raw file that training reads, one and ten
 million frames.
