@@ -20,15 +20,19 @@ from dfe_lib.bench.hostile import craft, harness, seeds
 from dfe_lib.bench.hostile.harness import Reader, Seed, attack, mutant
 from dfe_lib.bench.hostile.readers import READERS
 from dfe_lib.codings import KMeans
+from dfe_lib.codings.action_units import TABLE as UNITS
 from dfe_lib.codings.action_units import action_units
 from dfe_lib.data.adapters.arrays import read_npy
+from dfe_lib.data.adapters.flame import flame_space, load_flame
 from dfe_lib.data.adapters.matfiles import read_mat
 from dfe_lib.data.adapters.openface import read_openface
 from dfe_lib.data.cohort import read_recordings
+from dfe_lib.data.datasets import open_dataset
 from dfe_lib.data.registry import load_manifest
-from dfe_lib.errors import ConfigError, DFEError, InputError
+from dfe_lib.errors import AssetError, ConfigError, DFEError, InputError
 from dfe_lib.face.morphable import read_obj
 from dfe_lib.report import collect
+from dfe_lib.runner.notebook import load_profile
 from dfe_lib.runner.notebook import read as read_declarations
 from dfe_lib.space import ICT53, space_of
 from dfe_lib.texts import YAML_BYTES, json_of, read_notebook, yaml_of
@@ -328,6 +332,55 @@ def test_what_a_message_quotes_does_not_reach_the_terminal():
     assert str(error).startswith(r"column 'a\x1b[2J\ud800' bbb")
     assert len(str(error)) <= 2500 and str(error).isprintable()
     str(error).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: 9",
+        "notebooks: {01_a: 3}",
+        "notebooks: [a]",
+        "tolerance: [a]",
+        "defaults: a",
+        "data: {fetch: 3}",
+    ],
+)
+def test_a_profile_whose_blocks_are_no_mappings(tmp_path, text):
+    saved(tmp_path, "own.yaml", text)
+    with pytest.raises(ConfigError, match="must be a"):
+        load_profile("own", tmp_path)
+
+
+def test_a_unit_whose_region_is_a_list(tmp_path):
+    text = UNITS.read_text().replace("region: mouth", "region: [a]", 1)
+    with pytest.raises(InputError, match="no such region"):
+        action_units(saved(tmp_path, "u.yaml", text))
+
+
+def test_a_flame_model_of_numbers_beyond_any_face(tmp_path):
+    arrays = seeds.flame()
+    arrays["shapedirs"] = np.full(arrays["shapedirs"].shape, 1e300)
+    with pytest.raises(InputError, match="too large"):
+        flame_space("flame53", load_flame(saved(tmp_path, "f.npz", seeds.npz(**arrays))))
+
+
+@pytest.mark.parametrize("rows", ["clip,s1,1\n,s2,2\n", ",s1,train\n"])
+def test_a_row_of_labels_without_a_recording(tmp_path, monkeypatch, rows):
+    monkeypatch.setenv("DFE_DATA_DIR", str(tmp_path / "cache"))
+    (tmp_path / "set").mkdir()
+    saved(tmp_path / "set", "clip.csv", seeds.live_link())
+    saved(tmp_path / "set", "labels.csv", "recording,subject,split\n" + rows)
+    with pytest.raises(AssetError, match="a name in every row"):
+        open_dataset("livelink", tmp_path / "set")
+
+
+def test_splits_that_are_numbers_in_some_rows(tmp_path, monkeypatch):
+    monkeypatch.setenv("DFE_DATA_DIR", str(tmp_path / "cache"))
+    (tmp_path / "set").mkdir()
+    for name in ("clip.csv", "other.csv"):
+        saved(tmp_path / "set", name, seeds.live_link())
+    saved(tmp_path / "set", "labels.csv", "recording,subject,split\nclip,s1,1\nother,s2,\n")
+    assert set(open_dataset("livelink", tmp_path / "set").listed["split"]) == {"1", "all"}
 
 
 # Arrays of any kind, by hypothesis

@@ -120,8 +120,8 @@ def _unit(row: object, sources: dict, path: Path) -> ActionUnit:
     if not isinstance(row["number"], int) or not 0 < row["number"] < 100:
         raise InputError(f"{where}: the number must be an integer from 1 to 99")
     for key, allowed in (("laterality", LATERALITIES), ("region", REGIONS)):
-        if row[key] not in allowed:
-            raise InputError(f"{where}: no such {key}: {choices(row[key], allowed)}")
+        if not isinstance(row[key], str) or row[key] not in allowed:
+            raise InputError(f"{where}: no such {key}: {choices(str(row[key]), allowed)}")
     for source in row["sources"]:
         if source not in sources:
             raise InputError(f"{where}: no such source: {choices(source, sources)}")

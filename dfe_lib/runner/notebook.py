@@ -206,12 +206,19 @@ def load_profile(name: str, folder: Path = PROFILES) -> Profile:
     for key in content:
         if key not in keys:
             raise ConfigError(f"profile {name} has an unknown key: {choices(key, keys)}")
-    blocks = content.get("notebooks") or {}
+    data, blocks = content.get("data") or {}, content.get("notebooks") or {}
+    mappings = {key: content.get(key) or {} for key in ("data", "tolerance", "defaults", "notebooks")}
+    mappings |= {f"notebooks: {k}": v or {} for k, v in (blocks.items() if isinstance(blocks, dict) else ())}
+    for key, value in mappings.items():
+        if not isinstance(value, dict):
+            raise ConfigError(f"profile {name}: '{key}' must be a mapping, got {value!r:.60}")
+    if not isinstance(data.get("fetch") or [], list):
+        raise ConfigError(f"profile {name}: 'fetch' must be a list of names, got {data['fetch']!r:.60}")
     above = load_profile(name.partition("/")[0], folder) if "/" in name else None
     return Profile(
         name=name,
         description=content.get("description", ""),
-        fetch=tuple((content.get("data") or {}).get("fetch") or (above.fetch if above else ())),
+        fetch=tuple(data.get("fetch") or (above.fetch if above else ())),
         tolerance=dict(content.get("tolerance") or {}),
         defaults={**(above.defaults if above else {}), **(content.get("defaults") or {})},
         notebooks={k: dict(v or {}) for k, v in blocks.items()},

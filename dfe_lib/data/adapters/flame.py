@@ -120,6 +120,8 @@ def flame_space(name: str = "flame53", model: FlameModel | None = None) -> Expre
         )
     fields = model.expressions[: len(names), model.face].astype(np.float64).reshape(len(names), -1)
     metric = fields @ fields.T / len(model.face)
+    if not np.isfinite(metric).all():
+        raise InputError("the FLAME file has fields that are too large to be displacements of a face")
     if np.linalg.eigvalsh(metric).min() <= 0:
         raise InputError(
             f"the FLAME file has fields that do not move the face independently; '{name}' has no metric"

@@ -52,7 +52,10 @@ class Folder(Dataset):
         names = stems if unique else [name.replace("/", "__") for name in files]
         table = pd.DataFrame({"recording": names, "file": list(files.values())}, dtype="str")
         if written:
-            given = layout.table("labels\\.csv", ("recording",), text=("recording", "subject"))
+            given = layout.table("labels\\.csv", ("recording",), text=("recording", "subject", "split"))
+            layout.need(
+                given["recording"].notna().all(), f"a name in every row of the column recording of {LABELS}"
+            )
             repeated = given["recording"][given["recording"].duplicated()]
             layout.need(
                 repeated.empty, f"one row per recording in {LABELS} ({', '.join(repeated[:3])} stands twice)"
