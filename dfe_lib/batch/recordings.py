@@ -36,7 +36,8 @@ def _extract(source: Path, target: Path, place: Path, options: dict) -> Made | S
     segments = plan(source)
     if len(segments) == 1:
         tools = (_landmarker(), _regressor())
-        done = extract_to(source, place / target.name, *tools, overlap=False, tick=alive, **options)
+        how = {"overlap": False, "tick": alive, "segments": segments}
+        done = extract_to(source, place / target.name, *tools, **how, **options)
         return complete(done.table, target, done.n_frames, done.n_detected)
     files = [place / f"{i:05d}.segment" for i in range(len(segments))]
     parts = [

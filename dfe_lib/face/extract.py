@@ -95,6 +95,7 @@ def extract_to(
     progress: bool = False,
     overlap: bool = True,
     tick: Callable[[int], object] | None = None,
+    segments: Sequence[Segment] | None = None,
     **options,
 ) -> Extraction:
     """The table of :func:`extract`, written to ``target`` part by part: for recordings of any length.
@@ -103,6 +104,7 @@ def extract_to(
     ----------
     target : a .parquet file; complete under its name, or not there at all.
     tick : called now and then with the number of frames that were done since.
+    segments : of :func:`dfe_lib.face.segments.plan`, where they are known already.
     options : as in :func:`extract`; and ``about``, a dictionary that is added to the table's ``attrs``.
 
     Raises
@@ -111,7 +113,8 @@ def extract_to(
     """
     started = time.perf_counter()
     path, target, telling = Path(path), Path(target), Telling(**options)
-    segments = plan(path, max_frames)  # before a folder is made for it
+    if segments is None:
+        segments = plan(path, max_frames)  # before a folder is made for it
     parts = _tables(path, target.parent, segments, telling, landmarker, regressor, progress, overlap, tick)
     frames.write_parts(parts, target)
     return Extraction.of(path, target, time.perf_counter() - started)
