@@ -281,7 +281,7 @@ def test_what_a_killed_run_left_is_mended(tmp_path):
         ("defaults: {sede: 1}", "no notebook has the parameter 'sede'"),
         ("default: {seed: 1}", "did you mean 'defaults'"),
         ("- 1", "must be a mapping"),
-        ("a: [", "not valid YAML"),
+        ("a: [", "cannot be read as profile ci"),
     ],
 )
 def test_a_profile_is_read_strictly_before_anything_runs(walk, profile, says):
