@@ -117,8 +117,9 @@ def test_a_cohort_on_disk_is_the_same_cohort(tmp_path):
         (tmp_path / "tables" / f"{name}.parquet").unlink()
     with pytest.raises(InputError, match="'sim2_r1'"):
         read_cohort(tmp_path / "tables", tmp_path / "labels.csv", ["stressed"])
+    (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no .parquet"):
-        read_cohort(tmp_path, tmp_path / "labels.csv", ["stressed"])
+        read_cohort(tmp_path / "empty", tmp_path / "labels.csv", ["stressed"])
 
 
 @pytest.mark.parametrize(
