@@ -69,6 +69,7 @@ class Workers:
         running: dict[str, tuple[Task, str, object]] = {}
         ended: queue.SimpleQueue = queue.SimpleQueue()
         told: list[Ended] = []
+        over: list = []  # futures
         try:
             while waiting is not None or running:
                 self._look()
@@ -79,7 +80,10 @@ class Workers:
                     running[future.key] = waiting, worker, future
                     future.add_done_callback(ended.put)
                     waiting = queued.next()
-                yield from told  # only now: what the caller does with them, no worker waits for
+                # Only now: Dask's client sends at most every 10 ms, and no worker waits for what the caller does.
+                while over:
+                    over.pop().release()
+                yield from told
                 told.clear()
                 try:
                     future = ended.get(timeout=LOOK_S)
@@ -89,7 +93,7 @@ class Workers:
                     continue
                 task, worker, _ = running.pop(future.key)
                 said = self._said(task.call, future)
-                future.release()
+                over.append(future)
                 if isinstance(said.error, WorkerDied):
                     self._there.pop(worker, None)  # until it is seen again
                 if isinstance(said.error, STOPPING):

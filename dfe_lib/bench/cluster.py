@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from dfe_lib.batch.workers import ONE_THREAD
+from dfe_lib.batch.inputs import jobs_of
+from dfe_lib.batch.recordings import extraction
+from dfe_lib.batch.run import MADE, run
+from dfe_lib.batch.workers import ONE_THREAD, Workers, workers
 from dfe_lib.bench.extraction import looped
 from dfe_lib.bench.timing import best
 
 CLIPS = 40
 SECONDS = 1.0  # of each clip, some thirty frames: short clips are the harder case for a runner
+TURN = 10  # clips
 EMPTY = 400  # calls that do nothing
-# What anyone would write who knows `extract_to`: one clip after the other, in one thread like a worker.
+# What anyone would write who knows `extract_to`, one clip after the other, each when it is told to.
 _BARE = """
-import os, sys, time
+import sys
 from pathlib import Path
 from dfe_lib.face import extract_to
 from dfe_lib.face.landmarks import Landmarker
 from dfe_lib.face.picture import PictureRegressor
-folder, out, overlap = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "threads"
 with Landmarker() as landmarker:
     tools = landmarker, PictureRegressor.load()
-    clips = sorted(folder.iterdir())
-    extract_to(clips[0], out / "warm.parquet", *tools, overlap=overlap)
-    started = time.perf_counter()
-    for clip in clips:
-        extract_to(clip, out / f"{clip.stem}.parquet", *tools, overlap=overlap)
-    print(time.perf_counter() - started)
+    for line in sys.stdin:
+        clip = Path(line.rstrip())
+        extract_to(clip, Path(sys.argv[1]) / f"{clip.stem}.parquet", *tools, overlap=False)
+        print(clip, flush=True)
 """
 
 
@@ -56,73 +58,86 @@ def cluster() -> dict[str, float]:
         for i in range(CLIPS):
             seed = manifest.locate("intel-sample-videos", seeds[i % len(seeds)])
             looped(seed, SECONDS, folder / "clips" / f"clip{i:02d}.mkv")
-        bare = _bare(folder, "one thread")
-        starts, taken = {}, {}
-        for n in (2, 1, 2):  # by turns: a slow minute of the machine meets all
-            start, seconds = _workers(folder, n)
-            starts[n] = min(start, starts.get(n, start))
-            taken[n] = min(seconds, taken.get(n, seconds))
-        bare, threaded = min(bare, _bare(folder, "one thread")), _bare(folder, "threads")
-        count = sum(len(frames.read(path, frames.KEYS)) for path in (folder / "two").glob("*.parquet"))
-        same = all(
-            path.read_bytes() == (folder / "one" / path.name).read_bytes()
-            for path in (folder / "two").glob("*.parquet")
-        )
+        clips = sorted((folder / "clips").iterdir())
+        started = time.perf_counter()
+        with workers(2) as two:
+            _extract(clips[:4], folder / "start", two)
+            start = time.perf_counter() - started
+            with workers(1) as one, _bare_loop(folder / "a") as bare, _bare_loop(folder / "b") as second:
+                _extract(clips[:2], folder / "warm", one)
+                seconds = _by_turns(
+                    clips,
+                    {
+                        "bare_loop": bare,
+                        "two_bare_loops": lambda some: _at_once((bare, second), (some[::2], some[1::2])),
+                        "one_worker": lambda some: _extract(some, folder / "one" / some[0].stem, one),
+                        "two_workers": lambda some: _extract(some, folder / "two" / some[0].stem, two),
+                    },
+                )
+        tables = [path.relative_to(folder / "two") for path in (folder / "two").rglob("*.parquet")]
+        count = sum(len(frames.read(folder / "two" / path, frames.KEYS)) for path in tables)
+        same = all((folder / "two" / p).read_bytes() == (folder / "one" / p).read_bytes() for p in tables)
     return {
-        "clips": CLIPS,
+        "clips": len(tables),
         "frames": count,
-        "bare_loop_frames_per_s": count / bare,
-        "bare_loop_with_threads_frames_per_s": count / threaded,
-        "one_worker_frames_per_s": count / taken[1],
-        "two_workers_frames_per_s": count / taken[2],
-        "two_workers_relative_to_one": taken[1] / taken[2],
-        "overhead_of_the_runner": taken[1] / bare - 1,
-        "start_of_two_workers_s": starts[2],
+        **{f"{name}_frames_per_s": count / taken for name, taken in seconds.items()},
+        "two_bare_loops_relative_to_one": seconds["bare_loop"] / seconds["two_bare_loops"],
+        "two_workers_relative_to_one": seconds["one_worker"] / seconds["two_workers"],
+        "two_workers_relative_to_two_bare_loops": seconds["two_bare_loops"] / seconds["two_workers"],
+        "overhead_of_the_runner": seconds["one_worker"] / seconds["bare_loop"] - 1,
+        "start_of_two_workers_s": start,
         "ms_per_empty_call": 1000 * _empty(),
         "tables_alike_to_the_byte": "yes" if same else "no",
     }
 
 
-def _bare(folder: Path, how: str) -> float:
-    out = folder / "bare"
-    shutil.rmtree(out, ignore_errors=True)
+def _by_turns(clips: list[Path], works: Mapping[str, Callable[[list[Path]], object]]) -> dict[str, float]:
+    """Seconds of each of ``works`` over all clips; they take turns every ``TURN`` clips.
+
+    So that whatever slows the machine for seconds slows all alike: between one run of forty clips and the next its
+    speed changes by more than the runner costs.
+    """
+    seconds = dict.fromkeys(works, 0.0)
+    for i in range(0, len(clips), TURN):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work(clips[i : i + TURN])
+            seconds[name] += time.perf_counter() - started
+    return seconds
+
+
+@contextmanager
+def _bare_loop(out: Path) -> Iterator[Callable[[list[Path]], None]]:
+    """A process with one thread that extracts clips when it is told to, one after the other."""
     out.mkdir()
-    command = [sys.executable, "-c", _BARE, str(folder / "clips"), str(out), how]
-    env = os.environ | dict.fromkeys(ONE_THREAD if how == "one thread" else (), "1")
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
-    return float(done.stdout.split()[-1])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    env = os.environ | dict.fromkeys(ONE_THREAD, "1")
+    with subprocess.Popen([sys.executable, "-c", _BARE, str(out)], env=env, **pipes) as child:
+
+        def extract(clips: list[Path]) -> None:
+            child.stdin.writelines(f"{clip}\n" for clip in clips)
+            said = [child.stdout.readline().rstrip() for _ in clips]
+            assert said == [str(clip) for clip in clips], said
+
+        extract([next((out.parent / "clips").iterdir())])  # warm
+        yield extract
+        child.stdin.close()
 
 
-def _workers(folder: Path, n: int) -> tuple[float, float]:
-    """Seconds until workers stand, with MediaPipe loaded, and seconds of the work."""
-    from dfe_lib.batch.inputs import jobs_of
-    from dfe_lib.batch.recordings import extraction
-    from dfe_lib.batch.run import MADE, run
-    from dfe_lib.batch.workers import workers
+def _at_once(works: Iterable[Callable[[list[Path]], None]], clips: Iterable[list[Path]]) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda work, some: work(some), works, clips))
 
+
+def _extract(clips: list[Path], out: Path, pool: Workers) -> None:
+    jobs, out = jobs_of(clips, out)
     options = {"neutral": "estimated", "mirrored": False, "smooth": None}
-    clips = sorted((folder / "clips").iterdir())
-    out = folder / ("one", "two")[n - 1]
-    shutil.rmtree(out, ignore_errors=True)
-    started = time.perf_counter()
-    with workers(n) as pool:
-        for there in (folder / "warm", out):
-            jobs, there = jobs_of(clips[: 2 * n] if there != out else clips, there)
-            if there == out:
-                stood, started = time.perf_counter() - started, time.perf_counter()
-            ended = list(
-                run(jobs, there, lambda _: nullcontext(pool), lambda j, p: extraction(j, p, options), {}, "")
-            )
-            assert {outcome.state for outcome in ended} == {MADE}, ended
-        taken = time.perf_counter() - started
-    shutil.rmtree(folder / "warm")
-    return stood, taken
+    ended = list(run(jobs, out, lambda _: nullcontext(pool), lambda j, p: extraction(j, p, options), {}, ""))
+    assert {outcome.state for outcome in ended} == {MADE}, ended
 
 
 def _empty() -> float:
     """Seconds of a call that does nothing, on one worker."""
-    from dfe_lib.batch.workers import workers
-
     with workers(1) as pool:
         pool.map(abs, range(20))
         return best(lambda: pool.map(abs, range(EMPTY))) / EMPTY
