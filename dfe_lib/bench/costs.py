@@ -231,7 +231,7 @@ def costs() -> dict[str, float | str]:
     return rows
 
 
-# Processor time of all threads, so that what runs beside it does not count.
+# Processor time, so that what runs beside it does not count.
 _EXTRACT = """
 import sys, time
 from dfe_lib.face import extract_to
@@ -243,9 +243,7 @@ print(done.n_frames, done.n_frames / (time.process_time() - started))
 
 _ENCODE = """
 import sys, time
-import torch
 from dfe_lib.tokens.tables import encode_table
-torch.set_num_threads(1)
 encode_table(sys.argv[2], sys.argv[3], method=sys.argv[4])
 started = time.process_time()
 done = encode_table(sys.argv[1], sys.argv[3], method=sys.argv[4])
@@ -258,7 +256,7 @@ def _extracting(folder: Path) -> dict[str, float]:
     from dfe_lib.face.video import probe
 
     clip = manifest.locate("pyfeat-media", "WolfgangLanger_Pexels.mp4")  # a face in every frame
-    n, speed = in_new_process(_EXTRACT, clip, folder / "clip.parquet")
+    n, speed = in_new_process(_EXTRACT, clip, folder / "clip.parquet", one_thread=True)
     about = probe(clip)
     return {
         "rate_extract": speed,
@@ -310,7 +308,9 @@ def _encoding(folder: Path) -> dict[str, float]:
     some = frames.write_parts(simulated_parts(0, 2), folder / "some.parquet")
     more = frames.write_parts(simulated_parts(1, 14), folder / "more.parquet")
     return {
-        f"rate_{method}": in_new_process(_ENCODE, more, some, folder / "out.parquet", method)[0]
+        f"rate_{method}": in_new_process(
+            _ENCODE, more, some, folder / "out.parquet", method, one_thread=True
+        )[0]
         for method in ("greedy", "encoder", "beam")
     }
 

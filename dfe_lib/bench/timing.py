@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from dfe_lib.batch.workers import ONE_THREAD
 
 
 def best(work: Callable[[], object], repeats: int = 3) -> float:
@@ -61,8 +64,14 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, on a Mac
 
 
-def in_new_process(code: str, *arguments: object) -> list[float]:
-    """Numbers that a Python program prints: peak memory is known only of a whole process."""
+def in_new_process(code: str, *arguments: object, one_thread: bool = False) -> list[float]:
+    """Numbers that a Python program prints: peak memory is known only of a whole process.
+
+    Parameters
+    ----------
+    one_thread : as a worker has it; a second thread of a linear algebra library spends its time waiting in a circle.
+    """
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    env = os.environ | dict.fromkeys(ONE_THREAD if one_thread else (), "1")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     return [float(word) for word in done.stdout.split()]
