@@ -13,12 +13,16 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import batch_work as work
 import numpy as np
 import pandas as pd
 import pytest
 
 from dfe_lib import artefacts, export, frames, results
+from dfe_lib.batch import run as batch
+from dfe_lib.batch.inputs import jobs_of
 from dfe_lib.batch.journal import Entry, Journal
+from dfe_lib.batch.workers import workers
 from dfe_lib.bench.faults import JOBS, TRAINING, reproduce
 from dfe_lib.bench.kills import Job, contents, survive
 from dfe_lib.data.displays import sample_displays
@@ -237,6 +241,41 @@ def test_a_read_only_disk_is_said(name, disk, given):
     with disk.read_only(), pytest.raises(OutputError, match="cannot be written .*choose another place"):
         write(disk.place, given)
     assert contents(disk.place) == {}
+
+
+def extract(clips, folder):
+    """By one worker, the longer clip in segments; the states of the jobs."""
+    jobs, folder = jobs_of(clips, folder)
+    options = {"neutral": "estimated", "mirrored": False, "smooth": None}
+
+    def call(job, place):
+        return work.in_segments(job, place, options)
+
+    return [outcome.state for outcome in batch.run(jobs, folder, lambda n: workers(1), call, {}, "test")]
+
+
+def test_extraction_on_a_full_disk_stops_and_goes_on_where_it_was(disk, mirror, tmp_path):
+    clips = []
+    for i, name in enumerate(("want.mkv", "no.mkv", "milk.mkv")):
+        clips.append(tmp_path / f"{i}.mkv")
+        shutil.copyfile(mirror("intel-sample-videos", name), clips[-1])
+
+    def tables(folder):
+        return {p.name: p.read_bytes() for p in (folder / "out").glob("*.parquet")}
+
+    extract(clips, tmp_path / "out")
+    wanted = tables(tmp_path)
+    first, second, _ = (len(wanted[f"{i}.parquet"]) for i in range(3))
+    for left, whole in ((first // 3, 0), (first + round(1.2 * second), 1)):
+        with disk.full(left), pytest.raises(OutputError, match="make room there or choose another place"):
+            extract(clips, disk.place / "out")
+        there = tables(disk.place)
+        assert len(there) == whole and there.items() <= wanted.items()
+        assert not (disk.place / "out" / "quarantine").exists(), "the recordings are not to blame"
+    states = extract(clips, disk.place / "out")
+    assert sorted(states) == ["made", "made", "there"]
+    assert tables(disk.place) == wanted
+    assert sorted(p.name for p in (disk.place / "out").iterdir()) == [*sorted(wanted), "journal.jsonl"]
 
 
 def go(disk, notebooks):
