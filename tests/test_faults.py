@@ -183,6 +183,10 @@ def _coding(folder, given):
     PCA().fit(sample_displays(300, np.random.default_rng(0))).save(folder / "pca")
 
 
+def _page(folder, given):
+    results.write_atomically(folder / "index.html", b"<p>" * 10_000)
+
+
 def _alone(folder, given):
     with alone(folder / "run", "a run"), open(folder / "run" / "x", "wb") as file:
         file.write(bytes(100_000))
@@ -195,6 +199,7 @@ WRITERS = {
     "an artefact": (_artefact, 8192),
     "a coding": (_coding, 4096),
     "a record": (_record, 16_384),
+    "a page": (_page, 8192),
     "frames to train on": (_train, 8192),
     "a checkpoint": (_train, 250_000),
     "anything of a locked run": (_alone, 8192),
