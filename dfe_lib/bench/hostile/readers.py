@@ -1,20 +1,18 @@
 """Every reader of files from outside, with good files of its own and the damage that suits them.
 
 ``share`` is how often a reader is tried compared with the others: most for what users pass on to each other, least for
-what takes long. Nothing here knows what a mutant holds: a call must end in success or in an error of ours.
+what takes long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache, partial
-from itertools import islice
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from dfe_lib import frames, results
-from dfe_lib.bench.hostile import craft, seeds
+from dfe_lib import results
+from dfe_lib.bench.hostile import calls, craft, seeds
 from dfe_lib.bench.hostile.harness import Reader, Seed
 from dfe_lib.bench.hostile.mutate import BYTES, CSV, JSON, TEXT, Mutator
 from dfe_lib.codings import FACS, PCA, KMeans
@@ -22,36 +20,22 @@ from dfe_lib.codings.action_units import TABLE as UNITS
 from dfe_lib.codings.action_units import action_units
 from dfe_lib.data.adapters.arrays import read_npy, read_npz, read_scalar
 from dfe_lib.data.adapters.emoca import read_emoca
-from dfe_lib.data.adapters.flame import flame_space, load_flame
 from dfe_lib.data.adapters.libreface import read_libreface
 from dfe_lib.data.adapters.matfiles import read_mat
 from dfe_lib.data.adapters.openface import read_openface
-from dfe_lib.data.adapters.pickles import array, number, read_pickle
 from dfe_lib.data.adapters.pyfeat import read_feat
 from dfe_lib.data.cohort import read_cohort, read_recordings
-from dfe_lib.data.datasets import open_dataset
 from dfe_lib.data.registry import load_manifest
 from dfe_lib.data.simulation.config import EFFECTS
 from dfe_lib.data.simulation.effects import effects
 from dfe_lib.data.simulation.lexicon import TABLE as LEXICON
 from dfe_lib.data.simulation.lexicon import lexicon
 from dfe_lib.data.simulation.noise import ExtractionNoise
-from dfe_lib.face import ExpressionRegressor, morphable, video
+from dfe_lib.face import ExpressionRegressor
 from dfe_lib.face.importers import import_table
 from dfe_lib.face.picture import PictureRegressor
 from dfe_lib.paths import MANIFEST, PROFILES
-from dfe_lib.report import changes, collect, executed, notebook_changes
-from dfe_lib.runner import compare, run
-from dfe_lib.runner.notebook import load_profile
-from dfe_lib.runner.notebook import read as read_notebook
-from dfe_lib.sidecar import describe
-from dfe_lib.space import ICT53, space_of
 from dfe_lib.tokens import Tokenizer, checkpoint
-from dfe_lib.tokens.data import Shuffled
-from dfe_lib.tokens.fit import Run
-from dfe_lib.tokens.settings import TrainingConfig
-
-# ---------------------------------------------------------------- kinds of damage
 
 
 def _header(rng: np.random.Generator, data: bytes) -> bytes:
@@ -97,164 +81,9 @@ def folder(make: Callable[[], dict[str, bytes]], **damage: str) -> Callable[[], 
     return all_of
 
 
-# ---------------------------------------------------------------- calls
-
-
-def _frame_table(path: Path) -> None:
-    names = frames.columns_of(path)
-    space_of(frames.attrs(path))
-    for _ in frames.stream([path], names[:3], rows=1000):
-        pass
-    table = frames.read(path, needs=["psi_"])
-    space = space_of(table.attrs, str(path))
-    psi = frames.psi(table, space.names)
-    space.check(psi[np.isfinite(psi).all(axis=1)])
-    frames.psi_sd(table)
-    describe(table)
-    if "landmarks" in table.columns:
-        frames.landmarks(table)
-        frames.tokens(table)
-
-
-def _encode(path: Path) -> None:
-    _tokenizer().encode(
-        craft.array(path.read_bytes()), method=("beam", "greedy", "encoder")[path.stat().st_size % 3]
-    )
-
-
-def _decode(path: Path) -> None:
-    raw = path.read_bytes()
-    (_tokenizer(), *_codings())[sum(raw[:2]) % 4].decode(craft.array(raw))
-
-
-def _code(path: Path) -> None:
-    raw = path.read_bytes()
-    _codings()[sum(raw[:2]) % 3].encode(craft.array(raw))
-
-
-def _predict(path: Path) -> None:
-    ExpressionRegressor.load().predict(craft.array(path.read_bytes()))
-
-
-@cache
-def _tokenizer() -> Tokenizer:
-    return Tokenizer.load()
-
-
-@cache
-def _codings() -> list:
-    psi = np.random.default_rng(0).uniform(0, 0.5, (200, ICT53.dimension)).astype(np.float32)
-    return [FACS().fit(psi), PCA().fit(psi), KMeans(codes=8).fit(psi)]
-
-
-def _saved(number: int) -> dict[str, bytes]:
-    return {n: raw for n, raw in seeds.files_of(lambda place: _codings()[number].save(place / "c")).items()}
-
-
-def _flame(path: Path) -> None:
-    flame_space("flame53", load_flame(path))
-
-
-def _pickle(path: Path) -> None:
-    content = read_pickle(path)
-    for name, value in content.items() if isinstance(content, dict) else [("it", content)]:
-        array(value, str(name))
-        number(value, str(name))
-
-
-def _obj(path: Path) -> None:
-    morphable.read_obj(path.read_bytes(), path.name)
-
-
-@cache
-def _run() -> Run:
-    psi = np.random.default_rng(0).normal(0, 0.3, (64, ICT53.dimension)).astype(np.float32)
-    return Run(
-        Shuffled(psi), TrainingConfig(codes=8, stages=2, width=4, heads=1, start_frames=64, batch=32), ICT53
-    )
-
-
-def _checkpoint() -> dict[str, bytes]:
-    place = checkpoint.Place()
-    return seeds.files_of(lambda folder: checkpoint.save(folder / "c" / "checkpoint", _run(), place, "data"))
-
-
-def _settings(path: Path) -> None:
-    from dfe_lib.tokens.settings import read_settings
-
-    TrainingConfig.from_mapping(read_settings(path))
-
-
-def _afresh(read: Callable, path: Path) -> None:
-    """A reader that keeps in mind what it read from a path."""
-    read.cache_clear()
-    read(path)
-
-
-def _profile(path: Path) -> None:
-    load_profile(path.stem, path.parent)
-
-
-def _notebook(path: Path) -> None:
-    read_notebook(path)
-
-
-def _executed(path: Path) -> None:
-    executed.words(path, path.stem)
-    other = path.with_name("other.ipynb")
-    other.write_bytes(seeds.notebook())
-    notebook_changes.changes(path, other, 0.05, 0.01)
-
-
-def _reference(path: Path) -> None:
-    (path.parent / "03_codebook_coverage").mkdir(exist_ok=True)
-    compare.compare(path.parent.parent, path.parent)
-
-
-def _report(path: Path) -> None:
-    folder = path.parent.parent
-    shown = collect.sections(folder)
-    for section in shown:
-        _ = section.metrics, section.seconds
-    collect.sources(shown), collect.licences(shown), collect.claims(folder)
-
-
-def _diff(path: Path) -> None:
-    good = path.parent.parent.parent / "good"
-    changes.summary(changes.between(good, path.parent.parent))
-
-
-def _two_runs() -> dict[str, bytes]:
-    made = seeds.results_folder()
-    return {f"{side}/{name}": raw for side in ("good", "bad") for name, raw in made.items()}
-
-
-def _stale(path: Path) -> None:
-    notebook = read_notebook(path.with_name("03_codebook_coverage.ipynb"))
-    run.stale(notebook, path.parent, {"notebook": "ab" * 32})
-    run.stopped(path.parent)
-
-
-def _dataset(name: str, path: Path) -> None:
-    root = next(p for p in path.parents if p.name == "set")
-    data = open_dataset(name, root)
-    assert data.says
-    for _ in data.each():
-        pass
-
-
 def _set(text: dict[str, str | bytes], *damaged: str, how: str = "csv") -> Callable[[], list[Seed]]:
     good = {f"set/{n}": raw.encode() if isinstance(raw, str) else raw for n, raw in text.items()}
     return lambda: [Seed(good, f"set/{n}", how) for n in damaged]
-
-
-def _film(path: Path) -> None:
-    video.probe(path)
-    for frame in islice(video.frames(path), 30):
-        frame.rgb.sum()
-
-
-# ---------------------------------------------------------------- the registry
 
 
 def _artefacts(names: Iterable[str]) -> list[Seed]:
@@ -300,7 +129,7 @@ _OBJ += "usemtl M_Face\nf 1/1/1 2/2/2 3/3/3\nf 1 2 3 4\nusemtl M_Teeth\nf 4 5 6\
 
 READERS: dict[str, Reader] = {
     "frame table": Reader(
-        _frame_table, made("parquet", seeds.frame_table, seeds.narrow_table, name="t.parquet"), 3
+        calls.frame_table, made("parquet", seeds.frame_table, seeds.narrow_table, name="t.parquet"), 3
     ),
     "recording table": Reader(
         lambda p: read_recordings(p, ["stressed"]), made("csv", seeds.recordings, name="r.csv"), 2
@@ -348,10 +177,10 @@ READERS: dict[str, Reader] = {
         files("npz", seeds.npz(a=np.ones(3), b=np.eye(2)), name="a.npz"),
         0.7,
     ),
-    "flame npz": Reader(_flame, lambda: files("npz", seeds.npz(**seeds.flame()), name="f.npz")(), 0.3),
-    "flame pickle": Reader(_flame, lambda: files("pickle", *seeds.flame_pickles(), name="f.pkl")(), 2),
+    "flame npz": Reader(calls.flame, lambda: files("npz", seeds.npz(**seeds.flame()), name="f.npz")(), 0.3),
+    "flame pickle": Reader(calls.flame, lambda: files("pickle", *seeds.flame_pickles(), name="f.pkl")(), 2),
     "pickle": Reader(
-        _pickle, lambda: files("pickle", *seeds.flame_pickles()[:1], name="f.pkl")(), 1, good=False
+        calls.pickle, lambda: files("pickle", *seeds.flame_pickles()[:1], name="f.pkl")(), 1, good=False
     ),
     "matlab": Reader(lambda p: read_mat(p, ["pts"]), lambda: files("mat", seeds.mat(), name="m.mat")(), 2),
     "tokenizer": Reader(lambda p: Tokenizer.load(p.parent), lambda: _artefacts(["tokenizer"]), 2),
@@ -367,25 +196,29 @@ READERS: dict[str, Reader] = {
         lambda p: ExtractionNoise.load(p.parent), lambda: _artefacts(["extraction-noise"]), 0.5
     ),
     "facs coding": Reader(
-        lambda p: FACS.load(p.parent), folder(lambda: _saved(0), json="json", safetensors="tensors"), 1
+        lambda p: FACS.load(p.parent),
+        folder(lambda: calls.a_coding(0), json="json", safetensors="tensors"),
+        1,
     ),
     "pca coding": Reader(
-        lambda p: PCA.load(p.parent), folder(lambda: _saved(1), json="json", safetensors="tensors"), 1
+        lambda p: PCA.load(p.parent), folder(lambda: calls.a_coding(1), json="json", safetensors="tensors"), 1
     ),
     "k-means coding": Reader(
-        lambda p: KMeans.load(p.parent), folder(lambda: _saved(2), json="json", safetensors="tensors"), 1
+        lambda p: KMeans.load(p.parent),
+        folder(lambda: calls.a_coding(2), json="json", safetensors="tensors"),
+        1,
     ),
     "checkpoint": Reader(
-        lambda p: checkpoint.restore(p.parent, _run(), "data"),
-        folder(_checkpoint, json="json", safetensors="tensors"),
+        lambda p: checkpoint.restore(p.parent, calls.a_training(), "data"),
+        folder(calls.a_checkpoint, json="json", safetensors="tensors"),
         0.5,
     ),
     "encode": Reader(
-        _encode, files("bytes", *(bytes([i] * 40) for i in range(3, 9)), name="x.bin"), 2, good=False
+        calls.encode, files("bytes", *(bytes([i] * 40) for i in range(3, 9)), name="x.bin"), 2, good=False
     ),
-    "encode by codings": Reader(_code, files("bytes", b"a" * 40, name="x.bin"), 1, good=False),
-    "decode": Reader(_decode, files("bytes", b"a" * 40, name="x.bin"), 4, good=False),
-    "predict": Reader(_predict, files("bytes", b"a" * 40, name="x.bin"), 1, good=False),
+    "encode by codings": Reader(calls.code, files("bytes", b"a" * 40, name="x.bin"), 1, good=False),
+    "decode": Reader(calls.decode, files("bytes", b"a" * 40, name="x.bin"), 4, good=False),
+    "predict": Reader(calls.predict, files("bytes", b"a" * 40, name="x.bin"), 1, good=False),
     "manifest": Reader(
         load_manifest,
         lambda: files(
@@ -394,32 +227,32 @@ READERS: dict[str, Reader] = {
         1,
     ),
     "profile": Reader(
-        _profile, lambda: files("yaml", (PROFILES / "ci.yaml").read_bytes(), name="own.yaml")(), 2
+        calls.profile, lambda: files("yaml", (PROFILES / "ci.yaml").read_bytes(), name="own.yaml")(), 2
     ),
     "settings": Reader(
-        _settings,
+        calls.settings,
         files("yaml", b"codes: 64\nstages: 4\nsparsity: 0.01\ndevice: auto\nseed: 1\n", name="s.yaml"),
         4,
     ),
     "action units": Reader(
-        partial(_afresh, action_units), lambda: files("yaml", UNITS.read_bytes(), name="u.yaml")(), 0.3
+        partial(calls.afresh, action_units), lambda: files("yaml", UNITS.read_bytes(), name="u.yaml")(), 0.3
     ),
     "effects": Reader(
-        partial(_afresh, effects), lambda: files("yaml", EFFECTS.read_bytes(), name="e.yaml")(), 0.5
+        partial(calls.afresh, effects), lambda: files("yaml", EFFECTS.read_bytes(), name="e.yaml")(), 0.5
     ),
     "lexicon": Reader(
-        partial(_afresh, lexicon), lambda: files("yaml", LEXICON.read_bytes(), name="l.yaml")(), 0.3
+        partial(calls.afresh, lexicon), lambda: files("yaml", LEXICON.read_bytes(), name="l.yaml")(), 0.3
     ),
-    "notebook": Reader(_notebook, made("json", seeds.notebook, name="03_codebook_coverage.ipynb"), 2),
+    "notebook": Reader(calls.notebook, made("json", seeds.notebook, name="03_codebook_coverage.ipynb"), 2),
     "executed notebook": Reader(
-        _executed,
+        calls.executed_notebook,
         made("json", seeds.notebook, name="03_codebook_coverage.ipynb"),
         1,
         "inputs/input/other.ipynb",
     ),
     "metrics": Reader(results.read, made("json", seeds.metrics, name="metrics.json"), 4),
     "run stamp": Reader(
-        _stale,
+        calls.stale,
         folder(
             _in(
                 "03_codebook_coverage",
@@ -434,26 +267,26 @@ READERS: dict[str, Reader] = {
         1,
     ),
     "report": Reader(
-        _report,
+        calls.report,
         folder(seeds.results_folder, json="json", csv="csv", png="png", md="text"),
         1,
         "inputs/input/notebooks",
     ),
     "dfe diff": Reader(
-        _diff,
+        calls.diff,
         lambda: [
             s
-            for s in folder(_two_runs, json="json", png="png", ipynb="json")()
+            for s in folder(calls.two_runs, json="json", png="png", ipynb="json")()
             if s.damaged.startswith("bad")
         ],
         0.5,
     ),
-    "obj": Reader(_obj, files("text", _OBJ.encode(), name="m.obj"), 3),
+    "obj": Reader(calls.obj, files("text", _OBJ.encode(), name="m.obj"), 3),
     "disfa": Reader(
-        partial(_dataset, "disfa"), _set(_DISFA, "ActionUnit_Labels/SN001/SN001_au12.txt"), 0.5, "cache"
+        partial(calls.dataset, "disfa"), _set(_DISFA, "ActionUnit_Labels/SN001/SN001_au12.txt"), 0.5, "cache"
     ),
     "bp4d": Reader(
-        partial(_dataset, "bp4d"),
+        partial(calls.dataset, "bp4d"),
         _set(
             {
                 "AUCoding/AU_OCC/F001_T1.csv": _BP4D,
@@ -466,7 +299,7 @@ READERS: dict[str, Reader] = {
         "cache",
     ),
     "labels.csv": Reader(
-        partial(_dataset, "livelink"),
+        partial(calls.dataset, "livelink"),
         _set(
             {"clip.csv": seeds.live_link(), "labels.csv": seeds.recordings().split(b"\nb,")[0] + b"\n"},
             "labels.csv",
@@ -474,6 +307,6 @@ READERS: dict[str, Reader] = {
         0.7,
         "cache",
     ),
-    "photograph": Reader(_film, _pictures, 2),
-    "video": Reader(_film, _films, 2),
+    "photograph": Reader(calls.film, _pictures, 2),
+    "video": Reader(calls.film, _films, 2),
 }
