@@ -99,6 +99,7 @@ def test_the_harness_sees_what_it_is_there_to_see():
 
 def test_an_endless_loop_is_a_hang(monkeypatch):
     monkeypatch.setattr(harness, "SECONDS", 1)
+    monkeypatch.setattr(harness, "STARTING", 6)
     assert attack(Reader(spin, naughty_seeds), 1).kinds == {"hang": 1}
 
 

@@ -30,9 +30,9 @@ from dfe_lib.bench.hostile.craft import CANARY
 from dfe_lib.bench.hostile.mutate import mutate, splice
 from dfe_lib.errors import DFEError, printable
 
-SECONDS = (
-    10  # of processor time an input may take; of time on the clock three times as much, for a busy machine
-)
+# Of processor time that an input may take; of time on the clock three times as much, for a busy machine.
+SECONDS = 10
+STARTING = 30  # seconds on top for a process's first input: the server may have to import first
 MEMORY = 2**30  # bytes that an input may take beyond what the process has before
 LONGEST = 2500  # characters of a message; a sentence that quotes a whole file is none
 _PER_WORKER = 400  # inputs; what libraries keep in mind should not count as the input's memory
@@ -152,9 +152,7 @@ def _listen(ours: Connection, worker: multiprocessing.Process, found: Findings, 
     """Take down what a worker says until it ends; how many of its numbers are dealt with."""
     for done, number in enumerate(numbers):
         try:
-            if not ours.poll(
-                3 * SECONDS + (30 if done == 0 else 0)
-            ):  # the first waits for the server to import
+            if not ours.poll(3 * SECONDS + (STARTING if done == 0 else 0)):
                 worker.kill()
                 found.wrong.append((number, "hang: nothing on the clock"))
                 worker.join()
