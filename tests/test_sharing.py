@@ -4,10 +4,6 @@ import base64
 import io
 import json
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np

@@ -14,7 +14,7 @@ COLUMN = 3.4  # inches, one column of a two-column page
 PAGE = 7.0  # inches, its full width
 
 # Okabe & Ito (2008), one of Tol's muted scheme (2021), and three chosen to stay apart from these for red-blind and
-# green-blind readers too (tests/test_figures_style.py). Controls are grey, so that a method never is.
+# green-blind readers too (tests/figures/test_figures_style.py). Controls are grey, so that a method never is.
 CODING_COLOURS = {
     "DFE": "#D55E00",
     "FACS": "#0072B2",

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -16,17 +12,6 @@ from dfe_lib.errors import InputError
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.figures import comparison, galleries, style, vocabulary
 from dfe_lib.space import ICT53
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.subplots()[1]
 
 
 def test_coverage_uses_the_codings_colours_and_tells_sizes_of_facs_apart(ax):

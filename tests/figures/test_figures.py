@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,18 +13,6 @@ from dfe_lib.figures import charts, extraction, faces, sheets, style
 from dfe_lib.figures.naming import WORDS, describe, template_names
 from dfe_lib.frames import frame_table, with_psi
 from dfe_lib.space import ICT53
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.subplots()[1]
-
 
 # A flat square facing the viewer, and a second one 10 mm in front of its right half.
 SQUARE = np.array([[0, 0, 0], [10, 0, 0], [10, 10, 0], [0, 10, 0]], float)
@@ -167,7 +151,7 @@ def test_every_coding_has_its_own_colour_and_marker():
 
 
 def test_use_style_is_a_deliberate_act():
-    with matplotlib.rc_context():
+    with plt.rc_context():
         style.use_style()
         assert plt.rcParams["pdf.fonttype"] == 42
         assert not plt.rcParams["axes.spines.top"]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -18,13 +14,6 @@ from dfe_lib.space import ICT53
 from dfe_lib.tokens import Tokenizer
 
 REACH = ("at hand", "can be fetched", "open, by hand", "ask the owners")
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def test_reach_leaves_cells_white_that_no_notebook_uses(ax):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,17 +13,6 @@ from dfe_lib.errors import InputError
 from dfe_lib.face.morphable import load_morphable
 from dfe_lib.figures import audits, drivers, prediction, style
 from dfe_lib.space import ICT53
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.subplots()[1]
 
 
 def scores(**more):

@@ -1,7 +1,7 @@
 """A few figures against pictures that were looked at: what artists cannot tell, such as light, depth and layout.
 
-A change that is meant is taken over with ``DFE_BASELINES=write pytest tests/test_figures_baselines.py``; look at the
-new pictures before committing them.
+A change that is meant is taken over with ``DFE_BASELINES=write pytest tests/figures/test_figures_baselines.py``;
+look at the new pictures before committing them.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import os
 
 import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -24,7 +21,7 @@ from dfe_lib.figures import charts, comparison, faces, prediction, style
 from dfe_lib.paths import REPOSITORY
 from dfe_lib.space import ICT53
 
-BASELINES = REPOSITORY / "tests" / "baselines"
+BASELINES = REPOSITORY / "tests" / "figures" / "baselines"
 TOLERANCE = 6.0  # RMS of 0–255: another version of matplotlib moves letters by a pixel
 
 
