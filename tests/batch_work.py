@@ -75,7 +75,7 @@ def in_segments(job: Job, place: Path, options: dict) -> Call:
 
 
 def with_short_segments(function, *args):
-    from dfe_lib.face import segments
+    from dfe_lib.face.passes import segments
 
     before = segments.SEGMENT
     segments.SEGMENT = 64 if args[0].stem == "no" else before

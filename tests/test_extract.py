@@ -9,9 +9,10 @@ from PIL import Image
 from dfe_lib import frames
 from dfe_lib.data import manifest
 from dfe_lib.errors import AssetError, ConfigError, InputError
-from dfe_lib.face import ExpressionRegressor, extract, extract_many, extract_to, second_pass, video
+from dfe_lib.face import ExpressionRegressor, extract, extract_many, extract_to, video
 from dfe_lib.face.landmarks import Detection, Landmarker
 from dfe_lib.face.morphable import load_morphable
+from dfe_lib.face.passes import second
 from dfe_lib.face.temporal import smooth
 from dfe_lib.space import ICT53
 
@@ -143,7 +144,7 @@ def played(tmp_path, rng):
 
 
 def test_the_written_table_is_the_one_in_memory_byte_for_byte(played, rng, tmp_path, monkeypatch):
-    monkeypatch.setattr(second_pass, "PART", 16)
+    monkeypatch.setattr(second, "PART", 16)
     seen = faces(np.concatenate([np.zeros((20, 53)), smile(20)]), rng)
     seen[7] = seen[30] = None
     clip, player = played(seen)
@@ -169,7 +170,7 @@ def test_parts_do_not_change_the_answer(played, rng, monkeypatch):
     seen = faces(np.concatenate([np.zeros((10, 53)), smile(15)]), rng)
     clip, player = played(seen)
     whole = frames.psi(extract(clip, landmarker=player))
-    monkeypatch.setattr(second_pass, "PART", 4)
+    monkeypatch.setattr(second, "PART", 4)
     np.testing.assert_allclose(frames.psi(extract(clip, landmarker=Playback(seen))), whole, atol=1e-4)
 
 
@@ -189,7 +190,7 @@ def test_what_is_interrupted_leaves_nothing_new_and_the_old_table_whole(played, 
 
 
 def test_the_neutral_of_a_long_recording_is_told_by_a_bounded_even_sample(played, rng, monkeypatch):
-    monkeypatch.setattr(second_pass, "NEUTRAL_SAMPLE", 8)
+    monkeypatch.setattr(second, "NEUTRAL_SAMPLE", 8)
     seen = faces(smile(45), rng)
     seen[3] = None
     clip, player = played(seen)
@@ -276,7 +277,7 @@ def test_a_mirror_image_mirrored_back_is_the_same_face(mirror, landmarker, tmp_p
 
 @pytest.mark.parametrize("method", ["kalman", "one-euro"])
 def test_smoothing_while_extracting_is_smoothing_the_table(played, rng, monkeypatch, method):
-    monkeypatch.setattr(second_pass, "PART", 7)
+    monkeypatch.setattr(second, "PART", 7)
     seen = faces(np.concatenate([np.zeros((9, 53)), smile(9)]), rng)
     seen[4] = None
     clip, player = played(seen)

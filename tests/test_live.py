@@ -7,7 +7,7 @@ from dfe_lib.errors import InputError
 from dfe_lib.face import ExpressionRegressor
 from dfe_lib.face.live import SAMPLE, LiveExpression
 from dfe_lib.face.morphable import load_morphable
-from dfe_lib.face.sampling import EvenSample
+from dfe_lib.face.passes.sampling import EvenSample
 from dfe_lib.space import ICT53
 
 

@@ -12,7 +12,8 @@ from test_segments import Looker, write_video
 from dfe_lib import artefacts, frames
 from dfe_lib.bags import export_bags
 from dfe_lib.export import export
-from dfe_lib.face import extract_to, first_pass, segments
+from dfe_lib.face import extract_to
+from dfe_lib.face.passes import first, segments
 from dfe_lib.face.picture import PictureRegressor
 from dfe_lib.paths import ASSETS
 from dfe_lib.tokens import Tokenizer
@@ -69,7 +70,7 @@ def test_a_table_holds_nothing_of_how_the_skin_looks(made):
 
 def test_what_lies_between_the_passes_are_landmarks_and_components(made):
     regressor = PictureRegressor.load()
-    kind = first_pass.row_type(regressor)
+    kind = first.row_type(regressor)
     assert kind.names == ("time_s", "n_faces", "face")
     assert kind["face"].shape == (478 * 3 + regressor.texture.shape[1],)
     assert kind["face"].base == np.float32

@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from dfe_lib.data import manifest
 from dfe_lib.errors import InputError
-from dfe_lib.face import extract_to, first_pass, parts, second_pass, segments, video
+from dfe_lib.face import extract_to, video
 from dfe_lib.face.landmarks import Detection, Landmarker
 from dfe_lib.face.morphable import load_morphable
+from dfe_lib.face.passes import first, parts, second, segments
 
 
 class Looker:
@@ -63,8 +64,8 @@ def packets(clip):
 @pytest.fixture
 def short(monkeypatch):
     """Segments of one batch."""
-    monkeypatch.setattr(segments, "SEGMENT", first_pass.LOOKED_AT)
-    monkeypatch.setattr(second_pass, "PART", 48)  # fits no segment
+    monkeypatch.setattr(segments, "SEGMENT", first.LOOKED_AT)
+    monkeypatch.setattr(second, "PART", 48)  # fits no segment
 
 
 def in_segments(clip, folder, order=None, **options):
@@ -111,7 +112,7 @@ def test_segments_in_any_order_make_the_uncut_table_byte_for_byte(short, tmp_pat
     extract_to(clip, tmp_path / "cut.parquet", landmarker=Looker())
     assert (tmp_path / "cut.parquet").read_bytes() == uncut
     seen = [parts.read_part(tmp_path / f"{name}-{s.start}.rows").seen for s in cut]
-    assert [s.rows for s in seen] == [64, 64, 22] and first_pass.fit_together(seen)
+    assert [s.rows for s in seen] == [64, 64, 22] and first.fit_together(seen)
 
 
 def test_options_reach_the_joined_table(short, tmp_path, monkeypatch):
@@ -258,7 +259,7 @@ def test_where_a_cut_does_not_fit_the_recording_is_decoded_anew(short, tmp_path,
         segments.detect_to(clip, s, tmp_path / f"{s.start}.rows", landmarker=Looker())
         for s in (cut[0], late, cut[2])
     ]
-    assert not first_pass.fit_together([parts.read_part(file).seen for file in files])
+    assert not first.fit_together([parts.read_part(file).seen for file in files])
     done = segments.join(clip, files, tmp_path / "joined.parquet")
     assert done.n_frames == 150 and (tmp_path / "joined.parquet").read_bytes() == uncut
     monkeypatch.setitem(extract_to.__wrapped__.__globals__, "plan", lambda *_: [cut[0], late, cut[2]])

@@ -31,7 +31,7 @@ def encoding(job: Job, place: Path, tokenizer: Path | None, method: str) -> Call
 
 def _extract(source: Path, target: Path, place: Path, options: dict) -> Made | Split:
     from dfe_lib.face.extract import extract_to
-    from dfe_lib.face.segments import plan
+    from dfe_lib.face.passes.segments import plan
 
     segments = plan(source)
     if len(segments) == 1:
@@ -55,13 +55,13 @@ def _extract(source: Path, target: Path, place: Path, options: dict) -> Made | S
 
 def _detect(source: Path, segment, file: Path, mirrored: bool) -> None:
     """First pass of one segment; one that an earlier run has made is kept."""
-    from dfe_lib.face.segments import detect_to
+    from dfe_lib.face.passes.segments import detect_to
 
     detect_to(source, segment, file, _landmarker(), _regressor(), mirrored, overlap=False, tick=alive)
 
 
 def _join(source: Path, files: list[Path], target: Path, place: Path, options: dict) -> Made:
-    from dfe_lib.face.segments import join
+    from dfe_lib.face.passes.segments import join
 
     done = join(source, files, place / target.name, _regressor(), overlap=False, tick=alive, **options)
     return complete(done.table, target, done.n_frames, done.n_detected)

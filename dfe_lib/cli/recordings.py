@@ -50,7 +50,7 @@ def extract(
     """
     from dfe_lib import __version__
     from dfe_lib.batch.recordings import extraction
-    from dfe_lib.face.second_pass import Telling
+    from dfe_lib.face.passes.second import Telling
     from dfe_lib.paths import ASSETS
     from dfe_lib.provenance import digest
 

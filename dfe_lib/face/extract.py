@@ -1,9 +1,9 @@
 """From a video or photograph to a frame table: landmarks, head pose and expression coefficients.
 
 In two passes, because a frame is measured against the recording's own neutral face: the first decodes, detects and
-keeps landmarks and what the picture shows around them in a file without a name (:mod:`dfe_lib.face.first_pass`); the
-second adds pose and ψ and hands the table on in parts (:mod:`dfe_lib.face.second_pass`). A long recording is seen in
-segments, here one after the other; :mod:`dfe_lib.face.segments` has them for a runner that sees many at once.
+keeps landmarks and what the picture shows around them in a file without a name (:mod:`dfe_lib.face.passes.first`); the
+second adds pose and ψ and hands the table on in parts (:mod:`dfe_lib.face.passes.second`). A long recording is seen in
+segments, here one after the other; :mod:`dfe_lib.face.passes.segments` has them for a runner that sees many at once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from threadpoolctl import threadpool_limits
 
 from dfe_lib import frames
 from dfe_lib.errors import DFEError
-from dfe_lib.face.first_pass import detect, fit_together
 from dfe_lib.face.landmarks import Landmarker
+from dfe_lib.face.passes.first import detect, fit_together
+from dfe_lib.face.passes.second import ESTIMATED, POPULATION, Extraction, Telling, tables
+from dfe_lib.face.passes.segments import plan, whole
 from dfe_lib.face.picture import PictureRegressor
-from dfe_lib.face.second_pass import ESTIMATED, POPULATION, Extraction, Telling, tables
-from dfe_lib.face.segments import plan, whole
 from dfe_lib.face.video import Segment
 from dfe_lib.progress import bar as progress_bar
 
@@ -104,7 +104,7 @@ def extract_to(
     ----------
     target : a .parquet file; complete under its name, or not there at all.
     tick : called now and then with the number of frames that were done since.
-    segments : of :func:`dfe_lib.face.segments.plan`, where they are known already.
+    segments : of :func:`dfe_lib.face.passes.segments.plan`, where they are known already.
     options : as in :func:`extract`; and ``about``, a dictionary that is added to the table's ``attrs``.
 
     Raises

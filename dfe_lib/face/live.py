@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dfe_lib.errors import InputError
+from dfe_lib.face.passes.sampling import EvenSample
 from dfe_lib.face.regressor import ExpressionRegressor
-from dfe_lib.face.sampling import EvenSample
 from dfe_lib.frames import N_LANDMARKS
 from dfe_lib.space import ICT53
 

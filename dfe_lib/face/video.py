@@ -116,7 +116,7 @@ def frames(
     Parameters
     ----------
     from_s : leave out what is shown before this second.
-    since : start inside of a video, as :func:`dfe_lib.face.segments.plan` says.
+    since : start inside of a video, as :func:`dfe_lib.face.passes.segments.plan` says.
     threads : False decodes with the calling thread alone; the pictures are the same.
 
     Raises

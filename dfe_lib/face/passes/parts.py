@@ -17,7 +17,7 @@ import numpy as np
 
 from dfe_lib import __version__
 from dfe_lib.errors import InputError
-from dfe_lib.face.first_pass import Seen
+from dfe_lib.face.passes.first import Seen
 from dfe_lib.face.video import Segment, Since
 from dfe_lib.staging import staged_file
 
@@ -90,7 +90,7 @@ def read_part(path: Path) -> Part | None:
 
 
 def rows_of(parts: Sequence[Part]) -> Iterator[tuple[BinaryIO, int]]:
-    """Each part's file, one open at a time, and the number of its rows: for :func:`first_pass.read_rows`."""
+    """Each part's file, one open at a time, and the number of its rows: for :func:`first.read_rows`."""
     for part in parts:
         with part.path.open("rb") as file:
             yield file, part.seen.rows

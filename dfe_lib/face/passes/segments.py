@@ -24,14 +24,14 @@ from threadpoolctl import threadpool_limits
 from dfe_lib import frames
 from dfe_lib.errors import InputError
 from dfe_lib.face.files import container
-from dfe_lib.face.first_pass import detect, fit_together, row_type
 from dfe_lib.face.landmarks import Landmarker
-from dfe_lib.face.parts import identity, in_order, read_part, rows_of, write_part
+from dfe_lib.face.passes.first import detect, fit_together, row_type
+from dfe_lib.face.passes.parts import identity, in_order, read_part, rows_of, write_part
+from dfe_lib.face.passes.second import Extraction, Telling, tables
 from dfe_lib.face.picture import PictureRegressor
-from dfe_lib.face.second_pass import Extraction, Telling, tables
 from dfe_lib.face.video import Segment, Since, nominal_step, probe
 
-# Frames: some minutes of work for one core. A multiple of first_pass.LOOKED_AT, so that no batch is cut.
+# Frames: some minutes of work for one core. A multiple of first.LOOKED_AT, so that no batch is cut.
 SEGMENT = 8192
 REACH = 1024  # frames decoded in vain, at most, from a keyframe to a cut
 _CONTAINERS = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2")  # the others do not seek to a frame

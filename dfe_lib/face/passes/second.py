@@ -20,10 +20,10 @@ from dfe_lib import __version__, frames
 from dfe_lib.data.access import of_path
 from dfe_lib.errors import ConfigError, DFEError, InputError
 from dfe_lib.face.align import align
-from dfe_lib.face.first_pass import parted, read_rows, row_type
+from dfe_lib.face.passes.first import parted, read_rows, row_type
+from dfe_lib.face.passes.sampling import EvenSample
 from dfe_lib.face.picture import Neutral, PictureRegressor
 from dfe_lib.face.regressor import NEUTRAL_SAMPLE
-from dfe_lib.face.sampling import EvenSample
 from dfe_lib.face.temporal import Kalman, OneEuro, describe, settings_of, smooth_psi
 from dfe_lib.face.video import probe
 from dfe_lib.space import ICT53
