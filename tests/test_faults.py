@@ -23,8 +23,8 @@ from dfe_lib.batch import run as batch
 from dfe_lib.batch.inputs import jobs_of
 from dfe_lib.batch.journal import Entry, Journal
 from dfe_lib.batch.workers import workers
-from dfe_lib.bench.faults import JOBS, TRAINING, reproduce
-from dfe_lib.bench.kills import Job, contents, survive
+from dfe_lib.bench.scaling.faults import JOBS, TRAINING, reproduce
+from dfe_lib.bench.scaling.kills import Job, contents, survive
 from dfe_lib.data.displays import sample_displays
 from dfe_lib.errors import InputError, OutputError
 from dfe_lib.locks import BusyError, alone

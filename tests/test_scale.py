@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 
 from dfe_lib import frames, shards
 from dfe_lib.analysis import sources
+from dfe_lib.bench.scaling import costs, model, scale
 from dfe_lib.bench.timing import in_new_process
 from dfe_lib.data.cohort import Cohort
 from dfe_lib.data.displays import sample_displays
@@ -248,22 +248,21 @@ def test_frames_of_ones_own_are_thinned_on_the_way(tmp_path):
 
 # what it costs
 
-costs, scale = (importlib.import_module(f"dfe_lib.bench.{name}") for name in ("costs", "scale"))
-RATES = costs.Rates(50, 1e4, 5e4, 1e4, 2e5, 1e5, 5e4, 1e4, 4800, 440, 14, 375, 0.01, 0.002)
+RATES = model.Rates(50, 1e4, 5e4, 1e4, 2e5, 1e5, 5e4, 1e4, 4800, 440, 14, 375, 0.01, 0.002)
 
 
 def test_costs_by_hand():
-    one = costs.cost(10, RATES, workers=1)
+    one = model.cost(10, RATES, workers=1)
     assert one.frames == 1_080_000 and one.recordings == 60
     assert one.extract_core_h == pytest.approx(6.0) and one.encode_core_h == pytest.approx(0.03)
     assert one.whole_gb == pytest.approx(5.184) and one.spool_gb == pytest.approx(0.22896)
     assert one.wall_h == pytest.approx(6.0 + 0.03 + 0.0015 + 3 * 60 * 0.01 / 3600)
-    many = costs.cost(1000, RATES, workers=10)
+    many = model.cost(1000, RATES, workers=10)
     assert many.extract_core_h == pytest.approx(600) and many.psi_gb == pytest.approx(108e6 * 440 / 1e9)
     assert many.spool_gb == pytest.approx(1e7 * 212 / 1e9)  # more frames are not trained on
     assert many.wall_h == pytest.approx(one.wall_h * 10, rel=1e-3)
     # 10⁵ tasks of 0.01 s on 1,000 workers: the scheduler needs 200 s to give them out
-    assert costs.wall(1e5, 0.01, 1000, RATES) == pytest.approx(200)
+    assert model.wall(1e5, 0.01, 1000, RATES) == pytest.approx(200)
 
 
 def test_the_page_of_costs_is_written_from_figures(tmp_path):
@@ -278,16 +277,16 @@ def test_the_page_of_costs_is_written_from_figures(tmp_path):
         "costs": {"figures": rates},
         "scale": {"figures": {f"{k}_frames_per_s": v for k, v in speeds.items()}},
     }
-    assert costs.Rates.measured(figures) == RATES
+    assert model.Rates.measured(figures) == RATES
     path = tmp_path / "scaling.md"
     path.write_text((REPOSITORY / "docs" / "scaling.md").read_text())
     for _ in range(2):
-        costs.document(figures, path)
+        model.document(figures, path)
         text = path.read_text()
         assert text.count("| extraction, core-hours | 6 | 600 | 6e+04 |") == 1
         assert text.count("| run | 2 | 2.5 | 1.25 |") == 1 and text.count("<!--") == 4
     with pytest.raises(InputError, match="dfe bench scale"):
-        costs.Rates.measured({"costs": {"figures": rates}})
+        model.Rates.measured({"costs": {"figures": rates}})
 
 
 def test_a_simulated_shard_is_encoded_and_only_its_tokens_stay(tmp_path, monkeypatch):

@@ -11,20 +11,21 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from dfe_lib.bench.cluster import cluster
 from dfe_lib.bench.codings import codings
-from dfe_lib.bench.costs import costs, document
 from dfe_lib.bench.datasets import datasets
 from dfe_lib.bench.explorer import explorer
 from dfe_lib.bench.extraction import extraction
-from dfe_lib.bench.faults import faults
 from dfe_lib.bench.hostile import hostile
 from dfe_lib.bench.prediction import null, planted, prediction
 from dfe_lib.bench.privacy import privacy
 from dfe_lib.bench.quality import quality
 from dfe_lib.bench.readers import readers
 from dfe_lib.bench.report import markdown
-from dfe_lib.bench.scale import scale
+from dfe_lib.bench.scaling.cluster import cluster
+from dfe_lib.bench.scaling.costs import costs
+from dfe_lib.bench.scaling.faults import faults
+from dfe_lib.bench.scaling.model import document
+from dfe_lib.bench.scaling.scale import scale
 from dfe_lib.bench.simulation import simulation
 from dfe_lib.bench.tokens import tokens
 from dfe_lib.errors import ConfigError, choices

@@ -53,7 +53,7 @@ def train(
 
 def bench(
     what: Annotated[
-        str, typer.Argument(help="extraction, tokens, quality, codings, readers, explorer or all.")
+        str, typer.Argument(help="one suite of BENCHMARKS.md, such as tokens; or all of them.")
     ] = "all",
 ) -> None:
     """Measure speed on this machine against peers in the same run; figures to benchmarks/ and BENCHMARKS.md."""

@@ -232,7 +232,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from dfe_lib import frames
-from dfe_lib.bench.scale import simulated_parts
+from dfe_lib.bench.scaling.scale import simulated_parts
 from dfe_lib.bench.timing import peak_mb
 from dfe_lib.space import ICT53
 from dfe_lib.tokens.data import BLOCK, FrameFile, Shuffled

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dfe_lib.bench.kills import Job, survive
+from dfe_lib.bench.scaling.kills import Job, survive
 
 SEED = 0
 CLIPS = 8
