@@ -51,3 +51,40 @@ def mirror():
         return manifest.locate(entry, path)
 
     return locate
+
+
+@pytest.fixture
+def dfe(monkeypatch, capsys):
+    """Run the command in this process: ``dfe("extract", …) -> (exit code, stdout, stderr)``."""
+    from dfe_lib import cli
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["dfe", *map(str, arguments)])
+        monkeypatch.setattr(cli, "_debug", False)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capsys.readouterr()
+        return stop.value.code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, cut off from every network; for modules marked as ``driven.MARKS``."""
+    import driven
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=driven.CHROMIUM, args=driven.ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory):
+    """Certificate and key of ``publisher``."""
+    from publisher import certificate
+
+    return certificate(tmp_path_factory.mktemp("publisher"))

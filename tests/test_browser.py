@@ -8,11 +8,11 @@ import os
 import re
 from pathlib import Path
 
+import driven
 import numpy as np
 import pytest
 
 from dfe_lib.bench.explorer import (
-    CHROMIUM,
     NOTEBOOK,
     browser_page,
     jupyterlab,
@@ -20,13 +20,7 @@ from dfe_lib.bench.explorer import (
     run_notebook,
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.enable_socket,  # the server on this machine; other hosts are cut off by the browser's arguments
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on the PATH; install it to try the widget for real"
-    ),
-]
+pytestmark = driven.MARKS
 SHOTS = os.environ.get("DFE_SCREENSHOTS")  # a folder to keep the pictures in; else pytest's temporary one
 
 

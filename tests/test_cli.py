@@ -13,22 +13,6 @@ from dfe_lib.errors import AssetError, InputError
 from dfe_lib.space import ICT53
 
 
-@pytest.fixture
-def dfe(monkeypatch, capsys):
-    """Run the command in this process: ``dfe("extract", …) -> (exit code, stdout, stderr)``."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dfe", *map(str, arguments)])
-        monkeypatch.setattr(cli, "_debug", False)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        said = capsys.readouterr()
-        return stop.value.code, said.out, said.err
-
-    return call
-
-
 def one_line(err: str) -> str:
     assert err.startswith("dfe: ") and err.count("\n") == 1, err
     assert "Traceback" not in err

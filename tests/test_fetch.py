@@ -7,7 +7,7 @@ import socket
 
 import pytest
 import yaml
-from publisher import certificate, empty_cache, registered, serving
+from publisher import empty_cache, registered, serving
 
 from dfe_lib.data import fetch as f
 from dfe_lib.data import manifest as m
@@ -17,11 +17,6 @@ from dfe_lib.errors import ConfigError
 
 GOOD = bytes(range(256)) * 2000
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 512000\n"
-
-
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory):
-    return certificate(tmp_path_factory.mktemp("publisher"))
 
 
 @pytest.fixture

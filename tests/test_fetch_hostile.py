@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from publisher import certificate, empty_cache, registered, serving
+from publisher import empty_cache, registered, serving
 
 from dfe_lib.data import fetch as f
 from dfe_lib.data import manifest as m
@@ -18,11 +18,6 @@ from dfe_lib.data.registry import https_host, load_manifest
 from dfe_lib.errors import AssetError, ConfigError
 
 GOOD = bytes(range(256)) * 2000
-
-
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory):
-    return certificate(tmp_path_factory.mktemp("publisher"))
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 
+import driven
 import ipywidgets
 import nbformat
 import pandas as pd
@@ -20,8 +20,6 @@ from dfe_lib.explorer.widget import Explorer
 from dfe_lib.paths import PACKAGE
 from dfe_lib.report import page
 
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND"]
 ELSEWHERE = "https://evil.example/"
 EVIL = [
     "<img src=x onerror=window.bitten=1>",
@@ -35,23 +33,7 @@ EVIL = [
 ]
 LINKS = "document.querySelectorAll('a[href^=\"javascript:\" i], area').length"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.enable_socket,  # playwright talks to the browser over the loopback
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on the PATH; install it to try the pages for real"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+pytestmark = driven.MARKS
 
 
 def abroad(asked):

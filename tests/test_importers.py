@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfe_lib import cli, frames
+from dfe_lib import frames
 from dfe_lib.data.adapters import openface
 from dfe_lib.data.adapters.emoca import read_emoca
 from dfe_lib.data.adapters.flame import flame_space
@@ -16,20 +16,6 @@ from dfe_lib.errors import ConfigError, InputError
 from dfe_lib.face.importers import TOOLS, import_table
 from dfe_lib.space import ICT53, ExpressionSpace, space_of
 from dfe_lib.tokens import Tokenizer
-
-
-@pytest.fixture
-def dfe(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["dfe", *map(str, arguments)])
-        monkeypatch.setattr(cli, "_debug", False)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        said = capsys.readouterr()
-        return stop.value.code, said.out, said.err
-
-    return call
 
 
 def emoca(folder, names, seed=0):

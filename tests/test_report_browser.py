@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-
+import driven
 import pytest
 from report_runs import run
 
 from dfe_lib.report import changes, difference, page
 
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND"]  # root may not have the sandbox
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.enable_socket,  # playwright talks to the browser over the loopback
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on the PATH; install it to try the pages for real"
-    ),
-]
+pytestmark = driven.MARKS
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +17,6 @@ def pages(tmp_path_factory):
     home = tmp_path_factory.mktemp("pages")
     a, b = run(home / "a"), run(home / "b", rms=0.75, tau=0.7, spot=60, source="x = 2")
     return {"report": page.write(a), "diff": difference.write(changes.between(a, b), home / "diff.html")}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

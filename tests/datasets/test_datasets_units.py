@@ -28,13 +28,6 @@ FACS_ROWS = ["FACS mean+sd", "FACS bag", "FACS events", "FACS words", "recording
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DFE_DATA_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("DFE_DATA_MIRROR", "")
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def opened(cache):
     (cache / "e-daic").mkdir(parents=True)
     trees.e_daic_cohort(cache / "e-daic", people=8, n=12)

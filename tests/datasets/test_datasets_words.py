@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import trees
 
-from dfe_lib import cli, frames
+from dfe_lib import frames
 from dfe_lib.data import datasets
 from dfe_lib.data.access import AccessError, is_gated, of_path, refuse_gated
 from dfe_lib.data.datasets import DATASETS, cohort_of, docs, open_dataset
@@ -28,19 +28,6 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DFE_DATA_DIR", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def dfe(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dfe", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        said = capsys.readouterr()
-        return stop.value.code, said.out, said.err
-
-    return call
 
 
 # ------------------------------------------------------------------------------------------ pages
