@@ -252,11 +252,15 @@ def test_it_says_what_it_left_out(copied):
         lambda f: (f / "a.csv").write_text("frame,x_0\n1,2\n"),
         lambda f: (f / "a.csv").write_text('frame,landmarks\n1,"[1.0, 2.0]"\n'),
         lambda f: Image.new("RGB", (9, 9)).save(f / "a.png"),
+        lambda f: (f / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n"),
         lambda f: (f / "a.pdf").write_bytes(b"%PDF"),
         lambda f: (f / "link.csv").symlink_to("/etc/hostname"),
     ],
 )
 def test_the_check_finds_what_is_planted(tmp_path, plant):
+    (tmp_path / "beside.png").write_bytes(b"of somebody else, and never looked at")
+    tmp_path = tmp_path / "shared"
+    tmp_path.mkdir()
     (tmp_path / "fine.md").write_text("Nobody, nowhere: 1/2 of https://arxiv.org/abs/2510.01662.")
     assert check(tmp_path) == []
     plant(tmp_path)

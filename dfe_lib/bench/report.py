@@ -200,7 +200,7 @@ vocabulary.""",
     "cluster": """`dfe extract` of 40 clips (copies of eight, the first second of each) on worker processes.
 `one_worker`, `two_workers`: from the first task to the last line of the journal, workers standing and MediaPipe loaded;
 `start_of_two_workers_s` is what comes before. `bare_loop`: `extract_to` in a loop in one process, on one thread like a
-worker; two such loops say what the second core is worth at that time. They all take turns every ten clips.
+worker; two such loops say what the second core is worth at that time. They all take turns every twenty clips.
 `overhead_of_the_runner`: one worker against one loop. `ms_per_empty_call`: submitting, doing nothing, and hearing of
 it, one call at a time.""",
     "faults_training": """`dfe train`, killed (SIGKILL) at moments drawn evenly over the time that an undisturbed run

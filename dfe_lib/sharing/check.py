@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from dfe_lib.errors import InputError
 from dfe_lib.figures.files import DRAWING, SHOWS, WORDS
 from dfe_lib.report.pictures import embed
 from dfe_lib.sharing.names import Names, places
@@ -43,6 +47,7 @@ def check(folder: str | Path, names: Names | None = None) -> list[str]:
     """
     folder, found = Path(folder), []
     files = [p for p in sorted(folder.rglob("*")) if not p.is_dir()]
+    drawn = cache(partial(_drawn, folder))
     for path in files:
         where = path.relative_to(folder).as_posix()
         if path.is_symlink() or path.name.startswith(".") or path.suffix not in _HELD:
@@ -51,7 +56,7 @@ def check(folder: str | Path, names: Names | None = None) -> list[str]:
         look = {".parquet": _parquet, ".csv": _csv, ".png": _png, ".pdf": _pdf}.get(path.suffix)
         found += [f"{where} {what}" for what in look(path)] if look else []
         if path.suffix in _TEXTS:
-            found += [f"{where} {what}" for what in _text(path)]
+            found += [f"{where} {what}" for what in _text(path, drawn)]
     if names is not None:
         found += _named(folder, files, names)
     return found
@@ -74,8 +79,11 @@ def _csv(path: Path) -> list[str]:
 
 
 def _png(path: Path) -> list[str]:
-    with Image.open(path) as picture:
-        shows, words = picture.info.get(SHOWS), picture.info.get(WORDS, "")
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            shows, words = picture.info.get(SHOWS), picture.info.get(WORDS, "")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return ["is no readable picture"]
     wrong = [] if shows == DRAWING else [f"shows {shows or 'nobody knows what'}"]
     return wrong + [f"names {p}" for p in places(words)]
 
@@ -84,22 +92,27 @@ def _pdf(path: Path) -> list[str]:
     return [] if path.with_suffix(".png").is_file() else ["is no figure of a notebook"]
 
 
-def _text(path: Path) -> list[str]:
+def _text(path: Path, drawn: Callable[[], set[str]]) -> list[str]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".html":
-        return _page(path, _STYLE.sub("", text))
-    drawn = {_code(p) for p in path.parent.glob("*.png")} if path.suffix == ".ipynb" else set()
-    wrong = _foreign([*_PICTURE.findall(text), *(p.replace("\\n", "") for p in _BASE64.findall(text))], drawn)
+        # Made from notebooks and results, whose words are looked through themselves.
+        text = _STYLE.sub("", text)
+        wrong = _foreign(_PICTURE.findall(text), drawn())
+        return wrong + [f"names {p}" for p in _HOMES.findall(_PICTURE.sub("", text))]
+    beside = {_code(p) for p in path.parent.glob("*.png")} if path.suffix == ".ipynb" else set()
+    wrong = _foreign(
+        [*_PICTURE.findall(text), *(p.replace("\\n", "") for p in _BASE64.findall(text))], beside
+    )
     return wrong + [f"names {p}" for p in places(_plain(path, text))]
 
 
-def _page(path: Path, text: str) -> list[str]:
-    """Of a page: it was made from notebooks and results, whose words are looked through themselves."""
-    home = path.parent if path.name == "index.html" else path.parent.parent
-    drawn = {embed(png).uri for png in home.rglob("*.png")}
-    drawn |= {f"data:image/png;base64,{_code(png)}" for png in home.rglob("*.png")}
-    wrong = _foreign(_PICTURE.findall(text), drawn)
-    return wrong + [f"names {p}" for p in _HOMES.findall(_PICTURE.sub("", text))]
+def _drawn(folder: Path) -> set[str]:
+    """The folder's pictures, as its pages hold them; of one that cannot be read :func:`_png` tells."""
+    found = set()
+    for png in folder.rglob("*.png"):
+        with suppress(InputError):
+            found |= {embed(png).uri, f"data:image/png;base64,{_code(png)}"}
+    return found
 
 
 def _foreign(pictures: list[str], drawn: set[str]) -> list[str]:

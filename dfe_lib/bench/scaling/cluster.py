@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from dfe_lib.batch.inputs import jobs_of
@@ -19,9 +21,11 @@ from dfe_lib.batch.workers import ONE_THREAD, Workers, workers
 from dfe_lib.bench.extraction import looped
 from dfe_lib.bench.timing import best
 
+Extract = Callable[[list[Path]], object]
+
 CLIPS = 40
 SECONDS = 1.0  # of each clip, some thirty frames: short clips are the harder case for a runner
-TURN = 10  # clips
+TURN = 20  # clips
 EMPTY = 400  # calls that do nothing
 # What anyone would write who knows `extract_to`, one clip after the other, each when it is told to.
 _BARE = """
@@ -59,21 +63,13 @@ def cluster() -> dict[str, float]:
             seed = manifest.locate("intel-sample-videos", seeds[i % len(seeds)])
             looped(seed, SECONDS, folder / "clips" / f"clip{i:02d}.mkv")
         clips = sorted((folder / "clips").iterdir())
-        started = time.perf_counter()
-        with workers(2) as two:
-            _extract(clips[:4], folder / "start", two)
-            start = time.perf_counter() - started
-            with workers(1) as one, _bare_loop(folder / "a") as bare, _bare_loop(folder / "b") as second:
-                _extract(clips[:2], folder / "warm", one)
-                seconds = _by_turns(
-                    clips,
-                    {
-                        "bare_loop": bare,
-                        "two_bare_loops": lambda some: _at_once((bare, second), (some[::2], some[1::2])),
-                        "one_worker": lambda some: _extract(some, folder / "one" / some[0].stem, one),
-                        "two_workers": lambda some: _extract(some, folder / "two" / some[0].stem, two),
-                    },
-                )
+        kinds = {
+            "bare_loop": partial(_bare_loop, folder / "a", clips[0]),
+            "two_bare_loops": partial(_two_bare_loops, folder / "b", clips[0]),
+            "one_worker": partial(_runner, folder / "one", clips, 1),
+            "two_workers": partial(_runner, folder / "two", clips, 2),
+        }
+        seconds, starts = _by_turns(clips, kinds)
         tables = [path.relative_to(folder / "two") for path in (folder / "two").rglob("*.parquet")]
         count = sum(len(frames.read(folder / "two" / path, frames.KEYS)) for path in tables)
         same = all((folder / "two" / p).read_bytes() == (folder / "one" / p).read_bytes() for p in tables)
@@ -85,31 +81,37 @@ def cluster() -> dict[str, float]:
         "two_workers_relative_to_one": seconds["one_worker"] / seconds["two_workers"],
         "two_workers_relative_to_two_bare_loops": seconds["two_bare_loops"] / seconds["two_workers"],
         "overhead_of_the_runner": seconds["one_worker"] / seconds["bare_loop"] - 1,
-        "start_of_two_workers_s": start,
+        "start_of_two_workers_s": starts["two_workers"],
         "ms_per_empty_call": 1000 * _empty(),
         "tables_alike_to_the_byte": "yes" if same else "no",
     }
 
 
-def _by_turns(clips: list[Path], works: Mapping[str, Callable[[list[Path]], object]]) -> dict[str, float]:
-    """Seconds of each of ``works`` over all clips; they take turns every ``TURN`` clips.
+def _by_turns(
+    clips: list[Path], kinds: Mapping[str, Callable[[], AbstractContextManager[Extract]]]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds of each kind over all clips, and the fewest until it could begin; they take turns every ``TURN`` clips.
 
-    So that whatever slows the machine for seconds slows all alike: between one run of forty clips and the next its
-    speed changes by more than the runner costs.
+    So that whatever slows the machine for a while slows all alike: between one run of forty clips and the next its
+    speed changes by more than the runner costs. Only one kind is there at a time, since workers that wait are not
+    idle: they and their scheduler look after each other.
     """
-    seconds = dict.fromkeys(works, 0.0)
+    seconds, starts = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, math.inf)
     for i in range(0, len(clips), TURN):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work(clips[i : i + TURN])
-            seconds[name] += time.perf_counter() - started
-    return seconds
+        for name, kind in kinds.items():
+            asked = time.perf_counter()
+            with kind() as extract:
+                started = time.perf_counter()
+                extract(clips[i : i + TURN])
+                seconds[name] += time.perf_counter() - started
+            starts[name] = min(starts[name], started - asked)
+    return seconds, starts
 
 
 @contextmanager
-def _bare_loop(out: Path) -> Iterator[Callable[[list[Path]], None]]:
+def _bare_loop(out: Path, first: Path) -> Iterator[Extract]:
     """A process with one thread that extracts clips when it is told to, one after the other."""
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     env = os.environ | dict.fromkeys(ONE_THREAD, "1")
     with subprocess.Popen([sys.executable, "-c", _BARE, str(out)], env=env, **pipes) as child:
@@ -119,14 +121,31 @@ def _bare_loop(out: Path) -> Iterator[Callable[[list[Path]], None]]:
             said = [child.stdout.readline().rstrip() for _ in clips]
             assert said == [str(clip) for clip in clips], said
 
-        extract([next((out.parent / "clips").iterdir())])  # warm
+        extract([first])
         yield extract
         child.stdin.close()
 
 
-def _at_once(works: Iterable[Callable[[list[Path]], None]], clips: Iterable[list[Path]]) -> None:
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda work, some: work(some), works, clips))
+@contextmanager
+def _two_bare_loops(out: Path, first: Path) -> Iterator[Extract]:
+    """Two such processes, every other clip for each: what the machine's second core is worth."""
+    out.mkdir(exist_ok=True)
+    with (
+        _bare_loop(out / "a", first) as one,
+        _bare_loop(out / "b", first) as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        yield lambda clips: list(
+            pool.map(lambda loop, some: loop(some), (one, other), (clips[::2], clips[1::2]))
+        )
+
+
+@contextmanager
+def _runner(out: Path, clips: list[Path], n: int) -> Iterator[Extract]:
+    """``n`` workers, each with an extraction behind it."""
+    with workers(n) as pool, tempfile.TemporaryDirectory() as warm:
+        _extract(clips[: 2 * n], Path(warm), pool)
+        yield lambda some: _extract(some, out / some[0].stem, pool)
 
 
 def _extract(clips: list[Path], out: Path, pool: Workers) -> None:
