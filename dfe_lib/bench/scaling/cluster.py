@@ -25,7 +25,7 @@ Extract = Callable[[list[Path]], object]
 
 CLIPS = 40
 SECONDS = 1.0  # of each clip, some thirty frames: short clips are the harder case for a runner
-TURN = 20  # clips
+TURN = 8  # clips
 EMPTY = 400  # calls that do nothing
 # What anyone would write who knows `extract_to`, one clip after the other, each when it is told to.
 _BARE = """
