@@ -52,6 +52,17 @@ def test_a_second_run_rests(finished):
     assert again.ok and not again.ran
 
 
+def test_the_command_says_what_was_done_and_where_it_lies(finished, dfe, monkeypatch):
+    monkeypatch.setenv("DFE_RESULTS_DIR", str(finished.folder.parent))
+    code, said, wrong = dfe("reproduce", "--profile", "ci")
+    assert (code, wrong) == (0, "")
+    assert f"0 ran, {len(discover())} up to date" in said
+    assert said.splitlines()[-1].startswith(f"results: {finished.folder} (report: ")
+    assert page.is_of(finished.folder)
+    code, said, wrong = dfe("reproduce", "--profile", "ci", "--only", "00", "--force")
+    assert code == 0 and "00_data_inventory        ran" in said, wrong
+
+
 def test_the_same_seed_gives_the_same_of_everything(finished, tmp_path, monkeypatch):
     """All files of all notebooks, computed once more elsewhere, in another time zone and another locale."""
     monkeypatch.setenv("TZ", "Asia/Kolkata")

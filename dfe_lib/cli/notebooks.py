@@ -64,10 +64,7 @@ def reproduce(
     if not summary.ok:
         counts += f", {len(summary.failed)} failed, {len(summary.blocked)} not run"
     say(counts)
-    say(
-        f"results: {short(summary.folder)} (report: {short(summary.folder / 'index.html')})",
-        flush=True,
-    )
+    say(f"results: {short(summary.folder)} (report: {short(summary.folder / 'index.html')})")
     if not summary.ok:
         raise typer.Exit(1)
 
