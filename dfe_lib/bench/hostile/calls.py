@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dfe_lib import frames
-from dfe_lib.bench.hostile import craft, seeds
+from dfe_lib.bench.hostile import arrays, seeds
 from dfe_lib.codings import FACS, PCA, KMeans
 from dfe_lib.data.adapters.flame import flame_space, load_flame
 from dfe_lib.data.adapters.pickles import array, number, read_pickle
@@ -49,22 +49,22 @@ def frame_table(path: Path) -> None:
 
 def encode(path: Path) -> None:
     _tokenizer().encode(
-        craft.array(path.read_bytes()), method=("beam", "greedy", "encoder")[path.stat().st_size % 3]
+        arrays.array(path.read_bytes()), method=("beam", "greedy", "encoder")[path.stat().st_size % 3]
     )
 
 
 def decode(path: Path) -> None:
     raw = path.read_bytes()
-    (_tokenizer(), *_codings())[sum(raw[:2]) % 4].decode(craft.array(raw))
+    (_tokenizer(), *_codings())[sum(raw[:2]) % 4].decode(arrays.array(raw))
 
 
 def code(path: Path) -> None:
     raw = path.read_bytes()
-    _codings()[sum(raw[:2]) % 3].encode(craft.array(raw))
+    _codings()[sum(raw[:2]) % 3].encode(arrays.array(raw))
 
 
 def predict(path: Path) -> None:
-    ExpressionRegressor.load().predict(craft.array(path.read_bytes()))
+    ExpressionRegressor.load().predict(arrays.array(path.read_bytes()))
 
 
 @cache

@@ -14,7 +14,6 @@ import zlib
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -63,20 +62,18 @@ MEMBERS = (
 
 def npy(rng: np.random.Generator, _: bytes = b"") -> bytes:
     """An array file whose header lies, in type, shape, length or syntax, or holds a program."""
-    dtype, shape = (repr(_pick(rng, _DTYPES)), _pick(rng, _SHAPES))
+    dtype, shape = (repr(pick(rng, _DTYPES)), pick(rng, _SHAPES))
     if rng.random() < 0.1:
         dtype = "[('a', '<f8'), ('a', '|O')]"
-    header = (
-        f"{{'descr': {dtype}, 'fortran_order': {_pick(rng, ('False', 'True', '7'))}, 'shape': {shape}, }}"
-    )
+    header = f"{{'descr': {dtype}, 'fortran_order': {pick(rng, ('False', 'True', '7'))}, 'shape': {shape}, }}"
     if rng.random() < 0.15:
-        header = _pick(
+        header = pick(
             rng, (f"__import__('os').system('touch {CANARY}')", _RUN, "{" * 2000, "{}", "1", "\0" * 50, "")
         )
-    version = _pick(rng, ((1, 0), (2, 0), (3, 0), (9, 9)))
+    version = pick(rng, ((1, 0), (2, 0), (3, 0), (9, 9)))
     raw = header.encode() + b"\n"
     width = "<H" if version == (1, 0) else "<I"
-    claimed = len(raw) if rng.random() < 0.8 else int(_pick(rng, (0, 1, 60_000)))
+    claimed = len(raw) if rng.random() < 0.8 else int(pick(rng, (0, 1, 60_000)))
     data = rng.bytes(int(rng.integers(0, 200)))
     return b"\x93NUMPY" + bytes(version) + struct.pack(width, min(claimed, 65535)) + raw + data
 
@@ -95,11 +92,11 @@ def npz(rng: np.random.Generator, data: bytes) -> bytes:
     elif kind == 2:
         members.append((name, npy(rng)))
     elif kind == 3:
-        members.append((_pick(rng, MEMBERS), content))
+        members.append((pick(rng, MEMBERS), content))
     elif kind == 4:
         del members[k]
     out = io.BytesIO()
-    how = _pick(rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+    how = pick(rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
     with zipfile.ZipFile(out, "w", how) as archive:
         for name, content in members:
             info = zipfile.ZipInfo(name[:60_000])
@@ -111,9 +108,7 @@ def npz(rng: np.random.Generator, data: bytes) -> bytes:
     raw = bytearray(out.getvalue())
     if kind == 5:  # sizes in the directory that the members do not have
         at = raw.rfind(b"PK\x01\x02")
-        raw[at + 20 : at + 28] = struct.pack(
-            "<II", *(int(_pick(rng, (0, 1, 2**31, 2**32 - 1))) for _ in "ab")
-        )
+        raw[at + 20 : at + 28] = struct.pack("<II", *(int(pick(rng, (0, 1, 2**31, 2**32 - 1))) for _ in "ab"))
     return bytes(raw)
 
 
@@ -146,17 +141,17 @@ def safetensors(rng: np.random.Generator, data: bytes) -> bytes:
     if kind < 0.5:
         header = _changed(rng, _changed(rng, header))
     elif kind < 0.8:
-        name = _pick(rng, list(header))
-        what = _pick(rng, ("shape", "data_offsets", "dtype"))
+        name = pick(rng, list(header))
+        what = pick(rng, ("shape", "data_offsets", "dtype"))
         odd = {
             "shape": ([2**62, 4], [-1], [2**31] * 3, [0], [1] * 5000, [2**64]),
             "data_offsets": ([0, 2**63], [2**40, 0], [0, 0], [-1, 4], [0, 4, 8]),
             "dtype": ("F64", "BF16", "F8_E4M3", "O", "BOOL", "I64", "U8", "C64"),
         }
         if isinstance(header[name], dict):
-            header[name][what] = _pick(rng, odd[what])
+            header[name][what] = pick(rng, odd[what])
     raw = json.dumps(header).encode()
-    claimed = len(raw) if kind < 0.9 else int(_pick(rng, (0, 2**63, 2**32, len(data), 1)))
+    claimed = len(raw) if kind < 0.9 else int(pick(rng, (0, 2**63, 2**32, len(data), 1)))
     return claimed.to_bytes(8, "little") + raw + rest
 
 
@@ -165,7 +160,7 @@ def parquet(rng: np.random.Generator, data: bytes) -> bytes:
     table = pq.read_table(io.BytesIO(data))
     for _ in range(int(rng.integers(1, 3))):
         table = _bent(rng, table)
-    attrs = _pick(
+    attrs = pick(
         rng,
         (
             *(b"", b"{", b"[1]", b"1", b'"a"', b"null", b"\xff\xfe", b"NaN", b"[" * 100_000, b'{"space": 1}'),
@@ -177,7 +172,7 @@ def parquet(rng: np.random.Generator, data: bytes) -> bytes:
     if rng.random() < 0.5:
         table = table.replace_schema_metadata({b"dfe_attrs": attrs})
     out = io.BytesIO()
-    pq.write_table(table, out, compression=_pick(rng, ("zstd", "snappy", "gzip", "brotli", "none")))
+    pq.write_table(table, out, compression=pick(rng, ("zstd", "snappy", "gzip", "brotli", "none")))
     return out.getvalue()
 
 
@@ -191,11 +186,11 @@ def _bent(rng: np.random.Generator, table: pa.Table) -> pa.Table:
         return table.append_column(table.column_names[i], table.column(i))
     if kind == 2:
         names = table.column_names
-        return table.rename_columns([*names[:i], _pick(rng, _COLUMN_NAMES), *names[i + 1 :]])
+        return table.rename_columns([*names[:i], pick(rng, _COLUMN_NAMES), *names[i + 1 :]])
     if kind == 3 and 0 < n < 100:  # few bytes, many rows: equal values are written once
-        return pa.concat_tables([table.slice(0, 1)] * int(_pick(rng, (2, 300)))).combine_chunks()
+        return pa.concat_tables([table.slice(0, 1)] * int(pick(rng, (2, 300)))).combine_chunks()
     if kind == 4 and 0 < n < 100:
-        many = pa.array(np.zeros(int(_pick(rng, (10_000, 1_000_000)))), pa.float64())
+        many = pa.array(np.zeros(int(pick(rng, (10_000, 1_000_000)))), pa.float64())
         return (
             pa.table({c: many for c in table.column_names[:2]})
             if len(many) > 10_000
@@ -247,7 +242,7 @@ def _odd_column(rng: np.random.Generator, n: int) -> pa.Array:
         lambda: pa.array(["x"] * n).dictionary_encode(),
         lambda: pa.array(["\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")] * n),
     )
-    return _pick(rng, makers)()
+    return pick(rng, makers)()
 
 
 def pickle(rng: np.random.Generator, data: bytes) -> bytes:
@@ -269,7 +264,7 @@ def pickle(rng: np.random.Generator, data: bytes) -> bytes:
         b"]\x94" * 41 + b"".join(b"h%ch%cah%ch%ca" % (k, k + 1, k, k + 1) for k in range(40)) + b".",
         b"F1e999\n.", b"Gabc.", b"S'unended\n.", b"V\\ud800\n.", b"c\n\n.", b"cnumpy\n\xff\n.", b"0.", b"1.", b"(1(1.",
     )  # fmt: skip
-    program = _pick(rng, programs)
+    program = pick(rng, programs)
     kind = rng.random()
     if kind < 0.4:
         return program
@@ -293,7 +288,7 @@ YAMLS = (
 
 def yaml(rng: np.random.Generator, data: bytes) -> bytes:
     """Settings with bombs of aliases, programs, recursion, odd keys, and scalars that look like dates and numbers."""
-    text = _pick(rng, YAMLS).encode()
+    text = pick(rng, YAMLS).encode()
     kind = rng.random()
     if kind < 0.25:
         return text
@@ -316,7 +311,7 @@ def yaml(rng: np.random.Generator, data: bytes) -> bytes:
         "2020-13-45",
         "true",
     )
-    value = _pick(rng, values)
+    value = pick(rng, values)
     head, colon, _ = lines[i].partition(b":")
     lines[i] = head + colon + b" " + value.encode() if colon else lines[i] + value.encode()
     return b"\n".join(lines)
@@ -332,7 +327,7 @@ def mat(rng: np.random.Generator, _: bytes) -> bytes:
         *({"other": 1.0}, {"pts": 1 + 2j}, {"pts": np.zeros(0)}, {"pts": np.zeros((1, 4096), np.int8)}),
     )
     out = io.BytesIO()
-    savemat(out, _pick(rng, held), do_compression=bool(rng.random() < 0.5))
+    savemat(out, pick(rng, held), do_compression=bool(rng.random() < 0.5))
     return out.getvalue()
 
 
@@ -343,64 +338,13 @@ def png(rng: np.random.Generator, _: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     sides = (1, 0, 65_500, 30_000, 2**31 - 1, 13_000)
-    width, height = (int(_pick(rng, sides)) for _ in "ab")
-    depth, colour = int(_pick(rng, (8, 16, 1, 3))), int(_pick(rng, (0, 2, 3, 6, 7)))
+    width, height = (int(pick(rng, sides)) for _ in "ab")
+    depth, colour = int(pick(rng, (8, 16, 1, 3))), int(pick(rng, (0, 2, 3, 6, 7)))
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(rng.integers(2)))
-    body = zlib.compress(bytes(int(_pick(rng, (10, 100_000, 1 << 26)))))
+    body = zlib.compress(bytes(int(pick(rng, (10, 100_000, 1 << 26)))))
     text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 25))) if rng.random() < 0.2 else b""
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + text + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
-def array(data: bytes) -> object:
-    """An odd array, drawn by a generator that ``data`` seeds: what a caller might hand over as ψ, points or codes."""
-    rng = np.random.default_rng(list(data[:64]) or [0])
-    n, d = int(_pick(rng, (0, 1, 2, 7))), int(_pick(rng, (53, 53, 53, 6, 6, 8, 1, 0, 54)))
-    shape = _pick(rng, ((n, d), (n, d), (n, d), (n, d), (d,), (), (n, d, 1), (n, d, 3), (n, 478, 3), (0,)))
-    dtype = _pick(
-        rng,
-        (
-            "<f4",
-            "<f8",
-            ">f8",
-            "<f2",
-            "<i2",
-            "<i8",
-            "<u8",
-            "?",
-            "<c8",
-            "O",
-            "<U3",
-            "S2",
-            "<M8[s]",
-            [("a", "<f4")],
-        ),
-    )
-    kind = np.dtype(dtype).kind
-    if kind == "O":
-        out = np.empty(shape, object)
-        out[...] = _pick(rng, (None, "a", 1.0, 10**40, [1]))
-    elif kind in "US":
-        out = np.full(shape, "1", dtype)
-    elif kind in "fc":
-        out = rng.normal(0, float(_pick(rng, (1, 1, 1e-30, 1e30, 1e4))), shape).astype(dtype)
-        if rng.random() < 0.5 and out.size:
-            out.flat[int(rng.integers(out.size))] = _pick(rng, (np.nan, np.inf, -np.inf, 3e38, -1e-45, 0))
-    else:
-        raw = rng.integers(*_pick(rng, ((0, 2), (-1, 256), (-(2**62), 2**62), (-1, 0))), shape)
-        out = raw.astype(dtype) if kind not in "V" else np.zeros(shape, dtype)
-    view = int(rng.integers(8))
-    if view == 0:
-        return np.ma.masked_all(shape)
-    if view == 1:
-        return out.tolist()
-    if view == 2 and out.ndim:
-        return out[::-1]
-    if view == 3 and out.ndim == 2 and kind in "fiub":
-        return pd.DataFrame(out)
-    if view == 4:
-        return np.asfortranarray(out)
-    return _pick(rng, (None, "psi", {}, 3, object())) if view == 5 and rng.random() < 0.2 else out
-
-
-def _pick(rng: np.random.Generator, among):
+def pick(rng: np.random.Generator, among):
     return among[int(rng.integers(len(among)))]
